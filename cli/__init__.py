@@ -1,0 +1,1 @@
+"""The `segmix` command: read, one call, write, print."""

@@ -1,0 +1,173 @@
+"""Segmenting one picture after the other."""
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from segmix.errors import ConvergenceWarning, OptionError, SegmixError
+from segmix.outputs import check_place, check_target
+
+from .console import Console, safe, to_json
+from .failures import FAILED, USAGE, tell
+from .inputs import Job, plan_jobs
+from .interruptions import interruptions
+from .parsing import draw_seed, parse_foreground, parse_limits, parse_prior, parse_quantization, parse_steps
+
+if TYPE_CHECKING:
+    from segmix import Segmentation
+
+DONE, UNCONVERGED = 0, 3
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, as it stands on the command line."""
+
+    images: tuple[str, ...]
+    output: str
+    n_classes: int
+    foreground: str
+    prior: str
+    quantization: str
+    limits: str | None
+    sampler: str
+    draws: int
+    tune: int | None
+    chains: int
+    seed: int | None
+    allow_unconverged: bool
+    preprocess: tuple[str, ...]
+    page: int | None
+    domain: str | None
+    max_pixels: int
+    as_json: bool
+    quiet: bool
+    overwrite: bool
+    debug: bool
+
+
+def run_batch(request: Request) -> int:
+    """Segment every picture of a request; what is wrong with one does not stop the others.
+
+    Parameters
+    ----------
+    request : Request
+        The options of the command line.
+
+    Returns
+    -------
+    int
+        The exit status: 0 done, 1 some picture could not be segmented, 2 the request makes no sense,
+        3 all written but not all converged.
+    """
+    console = Console(quiet=request.quiet)
+    try:
+        batch = _Batch(request, console)
+    except SegmixError as error:
+        console.error(str(error))
+        return USAGE if isinstance(error, OptionError) else FAILED
+    return batch.run()
+
+
+class _Batch:
+    """A request in the library's terms, checked as far as possible before any work."""
+
+    def __init__(self, request: Request, console: Console) -> None:
+        self.request = request
+        self.console = console
+        self.jobs = plan_jobs(request.images, request.output)
+        check_place(request.output)
+        self.keep = [*(job.source for job in self.jobs), request.prior, request.domain or request.prior]
+        self.limits = None if request.limits is None else parse_limits(request.limits)
+        self.model = _model(request)
+        self.seed = draw_seed() if request.seed is None else request.seed
+        self.seed_is_told = request.seed is not None
+        self.domain = None if request.domain is None else _read_domain(request.domain, request.max_pixels)
+
+    def run(self) -> int:
+        """Do every job and return the exit status."""
+        self.console.announce_compilation()
+        failed, unconverged = [], 0
+        with self.console.progress(len(self.jobs)) as show:
+            for job in self.jobs:
+                show(job.source)
+                converged = self._attempt(job)
+                if converged is None:
+                    failed.append(job.source)
+                unconverged += converged is False
+        if failed and len(self.jobs) > 1:
+            self.console.error(f"{len(failed)} of {len(self.jobs)} images failed: {', '.join(failed)}")
+        if failed:
+            return FAILED
+        return UNCONVERGED if unconverged and not self.request.allow_unconverged else DONE
+
+    def _attempt(self, job: Job) -> bool | None:
+        """Do one job; return whether it converged, or None if it failed and the reason was told."""
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                result = self._segment(job)
+            self._report(job, result, caught)
+            return bool(result.posterior.verdict.converged)
+        except Exception as error:
+            tell(error, source=job.source, console=self.console, debug=self.request.debug)
+            return None
+
+    def _segment(self, job: Job) -> "Segmentation":
+        """Read, segment and write one picture."""
+        from segmix import read_image, segment
+
+        overwrite = self.request.overwrite
+        check_target(job.target, overwrite=overwrite, keep=self.keep)
+        image = read_image(job.source, page=self.request.page, max_pixels=self.request.max_pixels)
+        if self.limits is not None:
+            image = replace(image, limits=self.limits)
+        result = segment(image, domain=self.domain, rng=self.seed, **self.model)
+        interruptions.check()
+        result.save(job.target, overwrite=overwrite)
+        return result
+
+    def _report(self, job: Job, result: "Segmentation", caught: list[warnings.WarningMessage]) -> None:
+        """Print notes, warnings and the result of one picture."""
+        if not self.seed_is_told:
+            self.console.note(f"drew the seed {self.seed}; --seed {self.seed} gives the same again")
+            self.seed_is_told = True
+        for note in result.image.notes:
+            self.console.note(f"{job.source}: {note}")
+        for message in dict.fromkeys(str(warning.message) for warning in caught if _matters(warning)):
+            self.console.warning(f"{job.source}: {message}")
+        if not result.posterior.verdict.converged:
+            reasons = "; ".join(result.posterior.verdict.reasons)
+            self.console.warning(f"{job.source}: not converged: {reasons}")
+        if self.request.as_json:
+            record = {"input": job.source, "output": str(job.target), **result.summary()}
+            self.console.result(to_json(record))
+        elif not self.request.quiet:
+            self.console.result(f"{safe(job.source)} -> {safe(str(job.target))}\n{result.table_text()}\n")
+
+
+def _model(request: Request) -> dict[str, Any]:
+    """Return the options of `segmix.segment` that hold for every picture."""
+    return {
+        "n_classes": request.n_classes,
+        "foreground": parse_foreground(request.foreground, n_classes=request.n_classes),
+        "priors": parse_prior(request.prior),
+        "quantization": parse_quantization(request.quantization),
+        "preprocess": parse_steps(request.preprocess),
+        "sampler": request.sampler,
+        "draws": request.draws,
+        "tune": request.tune,
+        "chains": request.chains,
+    }
+
+
+def _read_domain(path: str, max_pixels: int) -> Any:
+    """Return True where the picture is not zero."""
+    from segmix import read_image
+
+    return read_image(path, max_pixels=max_pixels).pixels != 0
+
+
+def _matters(warning: warnings.WarningMessage) -> bool:
+    """Return whether a warning is meant for users; the verdict is told in its own words."""
+    return issubclass(warning.category, UserWarning) and not issubclass(warning.category, ConvergenceWarning)

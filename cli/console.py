@@ -1,0 +1,154 @@
+"""What the user sees: results on stdout, everything else on stderr."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
+from math import isfinite
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+def safe(text: str) -> str:
+    r"""Return text in one line without control characters, which could move the cursor or forge a line.
+
+    Examples
+    --------
+    >>> safe("two\nlines")
+    'two\\nlines'
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
+    )
+
+
+def to_json(record: Mapping[str, Any]) -> str:
+    """Return one line of JSON, ASCII only, with null for numbers that are not finite."""
+    return json.dumps(_finite(record), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def prepare_streams() -> None:
+    """Make stdout and stderr take any text, and stand in for the streams that the caller closed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+        elif mode == "w" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+class Console:
+    """Prints results, progress and messages, and keeps them out of each other's way.
+
+    Parameters
+    ----------
+    quiet : bool
+        Whether to leave out notes and progress; results, warnings and errors remain.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._progress: Progress | None = None
+
+    def result(self, text: str) -> None:
+        """Print lines of a result to stdout; raise OutputError if that can't be, as on a full disk."""
+        self._print(text, sys.stdout)
+
+    def note(self, message: str) -> None:
+        """Tell what is good to know, unless quiet."""
+        if not self.quiet:
+            self._tell("note", message)
+
+    def warning(self, message: str) -> None:
+        """Tell what may spoil the result."""
+        self._tell("warning", message)
+
+    def error(self, message: str) -> None:
+        """Tell what went wrong and what to do."""
+        self._tell("error", message)
+
+    def announce_compilation(self) -> None:
+        """Note when a kernel has to be compiled, which takes seconds; later runs find it cached."""
+        from segmix.kernels import on_first_compilation
+
+        on_first_compilation(lambda: self.note("compiling, for some seconds, once on this machine"))
+
+    @contextmanager
+    def progress(self, total: int) -> Iterator[Callable[[str], None]]:
+        """Show a bar while the block runs, if stderr is a terminal; yield what tells it the next name."""
+        if self.quiet or not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
+            yield lambda name: None
+            return
+        self._progress = progress = _bar()
+        task, done = progress.add_task("", total=total), count()
+        try:
+            with progress:
+                yield lambda name: progress.update(task, completed=next(done), description=safe(name))
+        finally:
+            self._progress = None
+
+    def _tell(self, kind: str, message: str) -> None:
+        self._print(f"segmix: {kind}: {safe(message)}", sys.stderr)
+
+    def _print(self, text: str, stream: TextIO) -> None:
+        if self._progress is None:
+            _write(text, stream)
+            return
+        self._progress.stop()
+        _write(text, stream)
+        self._progress.start()
+
+
+def _bar() -> "Progress":
+    from rich.console import Console as RichConsole
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+    )
+    return Progress(
+        *columns,
+        Remaining(compact=True),
+        console=RichConsole(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+
+
+def _write(text: str, stream: TextIO) -> None:
+    """Write lines; where nobody reads them any more, or messages can't be written, go on in silence."""
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except OSError as error:
+        let_go(stream)
+        if isinstance(error, BrokenPipeError) or stream is sys.stderr:
+            return
+        from segmix.errors import OutputError
+
+        raise OutputError(
+            f"{stream.name}: can't be written ({error.strerror}); direct it elsewhere"
+        ) from error
+
+
+def let_go(stream: TextIO) -> None:
+    """Send what is left in a stream's buffer nowhere, or the interpreter would complain at its end."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())

@@ -1,0 +1,62 @@
+"""From an exception to the one line that the user reads."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from segmix.errors import OptionError, SegmixError
+
+from .console import Console
+from .interruptions import interruptions
+
+FAILED, USAGE = 1, 2
+
+
+def explain(error: Exception, *, source: str) -> str:
+    """Return what went wrong and what to do, with the file in front.
+
+    Parameters
+    ----------
+    error : Exception
+        A SegmixError, whose message stands as it is, or any other, which is a fault of segmix.
+    source : str
+        The file, as given.
+    """
+    if isinstance(error, SegmixError):
+        message = str(error)
+    elif isinstance(error, MemoryError):
+        message = "there is not enough memory for it; close other programs, or crop the picture"
+    elif isinstance(error, OSError):
+        message = f"can't be read or written ({error.strerror or error}); check the disk and the permissions"
+    else:
+        message = (
+            f"internal error ({type(error).__name__}: {error}); set SEGMIX_DEBUG=1 and report the traceback"
+        )
+    for name in (source, "".join(letter for letter in source if letter.isprintable())):
+        message = message.removeprefix(f"{name}: ")
+    return f"{source}: {message}"
+
+
+def tell(error: Exception, *, source: str, console: Console, debug: bool) -> None:
+    """Print one line on what went wrong, after the traceback if asked for."""
+    interruptions.check()
+    if debug:
+        traceback.print_exception(error)
+    console.error(explain(error, source=source))
+
+
+@contextmanager
+def exit_on_failure(console: Console, *, source: str, debug: bool) -> Iterator[None]:
+    """Leave with status 2 for a wrong option and 1 for anything else that goes wrong in the block."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except OptionError as error:
+        console.error(str(error))
+        raise typer.Exit(USAGE) from error
+    except Exception as error:
+        tell(error, source=source, console=console, debug=debug)
+        raise typer.Exit(FAILED) from error

@@ -1,0 +1,97 @@
+"""Which pictures the arguments stand for, and the folder that each will get."""
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from segmix.errors import OptionError
+
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy", ".pgm", ".ppm"}
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture and the folder for its results."""
+
+    source: str
+    target: Path
+
+
+def plan_jobs(arguments: Sequence[str], output: str) -> list[Job]:
+    """Pair every picture with a folder of its own below the output folder.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Files, folders or patterns, as in `expand`.
+    output : str
+        The output folder.
+
+    Raises
+    ------
+    OptionError
+        If an argument stands for no picture, or two pictures would share a folder.
+    """
+    if not output:
+        raise OptionError("--output must name a folder, got ''; give for example -o out")
+    sources = [source for argument in arguments for source in expand(argument)]
+    jobs = [Job(source, Path(output, result_name(source))) for source in sources]
+    _check_distinct(jobs)
+    return jobs
+
+
+def expand(argument: str) -> list[str]:
+    """Return the files that an argument stands for, sorted.
+
+    A file is itself even if its name looks like a pattern; a folder stands for the pictures directly in it,
+    told by their suffix; a pattern for what it matches, ``**`` for any depth.
+
+    Raises
+    ------
+    OptionError
+        If a folder holds no picture, or nothing matches the pattern.
+    """
+    if os.path.isdir(argument):
+        found = _pictures_in(argument)
+        if not found:
+            raise OptionError(f"{argument}: is a folder without pictures; give files or another folder")
+        return found
+    if os.path.lexists(argument) or not glob.has_magic(argument):
+        return [argument]
+    matches = sorted(glob.glob(argument, recursive=True))
+    if not matches:
+        raise OptionError(f"{argument}: no file matches this pattern; check it, and the folder you are in")
+    return [source for match in matches for source in (expand(match) if os.path.isdir(match) else [match])]
+
+
+def result_name(source: str) -> str:
+    """Return the name of a picture's folder: the file's name without its suffix, never a way out."""
+    path = Path(source)
+    return path.name if path.stem.strip(".") == "" else path.stem
+
+
+def _pictures_in(folder: str) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(
+            os.path.join(folder, entry.name)
+            for entry in entries
+            if Path(entry.name).suffix.lower() in SUFFIXES
+            and not entry.name.startswith(".")
+            and entry.is_file()
+        )
+
+
+def _check_distinct(jobs: Iterable[Job]) -> None:
+    sources: dict[str, str] = {}
+    for job in jobs:
+        key = os.path.normcase(job.target)
+        if key in sources:
+            raise OptionError(
+                f"{sources[key]} and {job.source} would both be written to {job.target}; "
+                "rename one, or give them in two runs with different output folders"
+            )
+        sources[key] = job.source

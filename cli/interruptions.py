@@ -1,0 +1,40 @@
+"""Ctrl-C and requests to end, as one exception that is never lost."""
+
+import signal
+import sys
+from types import FrameType
+
+
+class Interruptions:
+    """Remembers the signal that asked the command to stop.
+
+    Python drops an exception that comes up in a callback or a destructor; the number stays, and `check`
+    raises again at the next safe place.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+
+    def install(self) -> None:
+        """Turn SIGINT, SIGTERM and SIGHUP into KeyboardInterrupt, unless the parent said to ignore them."""
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._interrupt)
+        sys.unraisablehook = self._unraisable
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if a signal came since the start."""
+        if self.number is not None:
+            raise KeyboardInterrupt
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self.number = number
+        raise KeyboardInterrupt
+
+    def _unraisable(self, event: "sys.UnraisableHookArgs") -> None:
+        if self.number is None:
+            sys.__unraisablehook__(event)
+
+
+interruptions = Interruptions()

@@ -1,0 +1,134 @@
+"""The options of `segmix segment`, as types with their names, ranges and help."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+MODEL, SAMPLING, READING, OUTPUT = "Model", "Sampling", "Reading", "Output"
+LARGEST_SEED = 2**63 - 1
+
+
+class SamplerName(StrEnum):
+    """The samplers to choose from."""
+
+    independence = "independence"
+    gibbs = "gibbs"
+
+
+Images = Annotated[
+    list[str],
+    typer.Argument(metavar="IMAGE", show_default=False, help="Pictures, folders or quoted patterns."),
+]
+
+# Model
+
+Classes = Annotated[
+    int,
+    typer.Option("-k", "-n", "--classes", min=1, max=16, rich_help_panel=MODEL, help="Number of classes."),
+]
+Foreground = Annotated[
+    str,
+    typer.Option(
+        metavar="bright|dark|LABELS",
+        rich_help_panel=MODEL,
+        help="What the mask shows: the brightest class, the darkest, or labels such as 1,2.",
+    ),
+]
+Prior = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|lecture|FILE.toml",
+        rich_help_panel=MODEL,
+        help="Priors scaled to the image, those of the lecture, or your own.",
+    ),
+]
+Quantization = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|none|STEP",
+        rich_help_panel=MODEL,
+        help="Spacing of the recorded intensities; none for the plain density.",
+    ),
+]
+Limits = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LOW,HIGH",
+        rich_help_panel=MODEL,
+        help="Intensities at which the detector saturates, none for no such end. Default: those of the type.",
+    ),
+]
+
+# Sampling
+
+Sampler = Annotated[SamplerName, typer.Option(rich_help_panel=SAMPLING, help="How to draw.")]
+Draws = Annotated[
+    int, typer.Option(min=1, max=1_000_000, rich_help_panel=SAMPLING, help="Draws kept per chain.")
+]
+Tune = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=1_000_000,
+        rich_help_panel=SAMPLING,
+        help="Draws left out first. Default: as the sampler needs.",
+    ),
+]
+Chains = Annotated[int, typer.Option(min=1, max=64, rich_help_panel=SAMPLING, help="Number of chains.")]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=LARGEST_SEED,
+        metavar="INT",
+        rich_help_panel=SAMPLING,
+        help="Same seed, same bytes. Default: drawn and told.",
+    ),
+]
+AllowUnconverged = Annotated[
+    bool,
+    typer.Option("--allow-unconverged", rich_help_panel=SAMPLING, help="Exit with 0 where it would be 3."),
+]
+
+# Reading
+
+Preprocess = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="STEP",
+        rich_help_panel=READING,
+        help="A step before the fit: gaussian:1.5, median:2, nlm, tv:0.1, background:25, tophat:25, "
+        "equalize, rescale:1,99 or crop:TOP,LEFT,HEIGHT,WIDTH. May be given again.",
+    ),
+]
+Page = Annotated[
+    int | None,
+    typer.Option(min=0, rich_help_panel=READING, help="Which page of a file with several, from 0."),
+]
+Domain = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", rich_help_panel=READING, help="A picture whose nonzero pixels count."),
+]
+MaxPixels = Annotated[int, typer.Option(min=1, rich_help_panel=READING, help="Refuse larger pictures.")]
+
+# Output
+
+Output = Annotated[
+    str,
+    typer.Option(
+        "-o", "--output", metavar="DIR", rich_help_panel=OUTPUT, help="Where each image gets a folder."
+    ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print one JSON object per image.")
+]
+Quiet = Annotated[
+    bool, typer.Option("-q", "--quiet", rich_help_panel=OUTPUT, help="Print no tables, notes or progress.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", rich_help_panel=OUTPUT, help="Replace earlier results.")
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", envvar="SEGMIX_DEBUG", help="Show the traceback of every error.")
+]

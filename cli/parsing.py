@@ -1,0 +1,97 @@
+"""From the text of an option to the value that the library takes."""
+
+import secrets
+from collections.abc import Sequence
+from math import isfinite, isnan, nan
+from typing import TYPE_CHECKING
+
+from segmix.errors import OptionError, SegmixError
+
+if TYPE_CHECKING:
+    from segmix import Priors
+
+
+def parse_foreground(text: str, *, n_classes: int) -> str | tuple[int, ...]:
+    """Return "bright", "dark", or ascending distinct labels from 0 to n_classes - 1."""
+    if text in ("bright", "dark"):
+        return text
+    try:
+        labels = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        labels = [-1]
+    if labels[0] < 0 or labels[-1] >= n_classes:
+        raise OptionError(
+            f"--foreground must be bright, dark, or labels from 0 to {n_classes - 1} separated by commas, "
+            f"got {text!r}; labels ascend with the mean intensity"
+        )
+    return tuple(labels)
+
+
+def parse_quantization(text: str) -> str | float | None:
+    """Return "auto", None for the plain density, or a positive step."""
+    if text == "auto":
+        return text
+    if text == "none":
+        return None
+    step = _number(text)
+    if not step > 0:
+        raise OptionError(f"--quantization must be auto, none or a positive number, got {text!r}; give auto")
+    return step
+
+
+def parse_limits(text: str) -> tuple[float | None, float | None]:
+    """Return the saturated ends (low, high), None for an end that is open."""
+    ends = [None if part.strip() == "none" else _number(part) for part in text.split(",")]
+    low, high = ends if len(ends) == 2 else (nan, nan)
+    if isnan(low or 0) or isnan(high or 0) or (low is not None and high is not None and low >= high):
+        raise OptionError(
+            f"--limits must be LOW,HIGH with LOW below HIGH, or none for an end, got {text!r}; "
+            "give for example 0,4095 or none,4095"
+        )
+    return low, high
+
+
+def parse_steps(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the preprocessing steps if each is one that segmix knows."""
+    if texts:
+        from segmix.imaging.preprocess import parse_step
+
+        for text in texts:
+            parse_step(text)
+    return tuple(texts)
+
+
+def parse_prior(text: str) -> "Priors | None":
+    """Return the priors of the lecture, those of a TOML file, or None for priors scaled to each image."""
+    if text == "auto":
+        return None
+    from segmix import Priors
+
+    if text == "lecture":
+        return Priors.lecture()
+    try:
+        return Priors.from_toml(text)
+    except SegmixError as error:
+        raise OptionError(f"--prior: {error}") from error
+
+
+def parse_shape(text: str) -> tuple[int, int]:
+    """Return (rows, cols) in pixels."""
+    parts = text.replace("x", ",").split(",")
+    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
+        raise OptionError(f"--shape must be ROWS,COLS, got {text!r}; give for example 512,512")
+    return int(parts[0]), int(parts[1])
+
+
+def draw_seed() -> int:
+    """Return a seed that is short enough to be typed."""
+    return secrets.randbelow(2**32)
+
+
+def _number(text: str) -> float:
+    """Return a finite number, or NaN for any other text."""
+    try:
+        value = float(text)
+    except ValueError:
+        return nan
+    return value if isfinite(value) else nan

@@ -1,0 +1,49 @@
+"""Writing a simulated picture and its truth."""
+
+from pathlib import Path
+
+import numpy as np
+
+from segmix.errors import OptionError
+from segmix.imaging.files import write_png, write_tiff
+from segmix.outputs import check_file, staged_file
+from segmix.simulate import simulate_phantom
+
+
+def write_phantom(
+    kind: str, target: Path, *, shape: tuple[int, int], seed: int, overwrite: bool
+) -> tuple[Path, Path]:
+    """Simulate a picture and write it with its truth, both or none.
+
+    Parameters
+    ----------
+    kind, shape
+        As in `segmix.simulate_phantom`.
+    target : Path
+        Where the picture goes; .png or .tif. The truth goes to ``NAME_truth.png`` beside it.
+    seed : int
+        The same seed gives the same bytes.
+    overwrite : bool
+        Whether earlier files may be replaced.
+
+    Returns
+    -------
+    (Path, Path)
+        The picture and the truth.
+    """
+    if target.suffix.lower() not in (".png", ".tif", ".tiff"):
+        raise OptionError(f"--output must end in .png or .tif, got {str(target)!r}; rename it")
+    truth = target.with_name(f"{target.stem}_truth.png")
+    for path in (target, truth):
+        check_file(path, overwrite=overwrite)
+    phantom = simulate_phantom(kind, shape=shape, rng=np.random.default_rng(seed))
+    with (
+        staged_file(truth, overwrite=overwrite) as labels,
+        staged_file(target, overwrite=overwrite) as picture,
+    ):
+        write_png(labels, phantom.truth)
+        if target.suffix.lower() == ".png":
+            write_png(picture, phantom.pixels)
+        else:
+            write_tiff(picture, phantom.pixels, axes="YX")
+    return target, truth

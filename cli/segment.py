@@ -1,0 +1,76 @@
+"""The command that segments pictures."""
+
+import typer
+
+from . import options as o
+
+HELP = """
+Segment images, each into its own folder below the output folder.
+
+IMAGE is a picture (PNG, JPEG, TIFF, BMP, GIF, WebP, NumPy's npy), a folder of pictures, or a quoted pattern.
+The folder gets labels, mask, probabilities, entropy, overlay, fit, posterior and summary.
+
+[bold]Examples[/bold]
+
+  segmix segment cells.png -o out
+
+  segmix segment "scans/*.tif" -o out -k 3 --foreground 1,2 --seed 1
+
+  segmix segment dim.png -o out --preprocess background:25 --preprocess gaussian:1
+
+[bold]Exit status[/bold]
+
+  0 done, 1 an input can't be used, 2 usage, 3 all written but not converged, 130 interrupted
+"""
+
+
+def segment(
+    images: o.Images,
+    output: o.Output,
+    classes: o.Classes = 2,
+    foreground: o.Foreground = "bright",
+    prior: o.Prior = "auto",
+    quantization: o.Quantization = "auto",
+    limits: o.Limits = None,
+    sampler: o.Sampler = o.SamplerName.independence,
+    draws: o.Draws = 1000,
+    tune: o.Tune = None,
+    chains: o.Chains = 4,
+    seed: o.Seed = None,
+    allow_unconverged: o.AllowUnconverged = False,
+    preprocess: o.Preprocess = None,
+    page: o.Page = None,
+    domain: o.Domain = None,
+    max_pixels: o.MaxPixels = 64_000_000,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    overwrite: o.Overwrite = False,
+    debug: o.Debug = False,
+) -> None:
+    """Segment images, each into its own folder below the output folder."""
+    from .batch import Request, run_batch
+
+    request = Request(
+        images=tuple(images),
+        output=output,
+        n_classes=classes,
+        foreground=foreground,
+        prior=prior,
+        quantization=quantization,
+        limits=limits,
+        sampler=sampler.value,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        seed=seed,
+        allow_unconverged=allow_unconverged,
+        preprocess=tuple(preprocess or ()),
+        page=page,
+        domain=domain,
+        max_pixels=max_pixels,
+        as_json=as_json,
+        quiet=quiet,
+        overwrite=overwrite,
+        debug=debug,
+    )
+    raise typer.Exit(run_batch(request))

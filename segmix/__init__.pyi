@@ -1,0 +1,30 @@
+from .errors import ConvergenceWarning, InputError, OptionError, OutputError, SegmixError
+from .imaging.files import read_image
+from .imaging.image import Image, as_image
+from .imaging.levels import Levels, count_levels
+from .mixture.priors import Priors
+from .posterior import Posterior
+from .segmentation import Segmentation
+from .simulate import simulate_phantom
+from .workflow import segment
+
+__version__: str
+
+__all__ = [
+    "ConvergenceWarning",
+    "Image",
+    "InputError",
+    "Levels",
+    "OptionError",
+    "OutputError",
+    "Posterior",
+    "Priors",
+    "Segmentation",
+    "SegmixError",
+    "__version__",
+    "as_image",
+    "count_levels",
+    "read_image",
+    "segment",
+    "simulate_phantom",
+]

@@ -1,0 +1,1 @@
+"""Reading pictures into arrays of one intensity a pixel."""

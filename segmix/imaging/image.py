@@ -1,0 +1,237 @@
+"""The picture as every part of segmix takes it: one intensity a pixel."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from segmix.errors import InputError
+
+Pixels = NDArray[Any]
+Domain = NDArray[np.bool_]
+Limits = tuple[float | None, float | None]
+
+EXACT = 2**53
+"""The largest magnitude up to which float64 holds every integer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """Intensities on a grid, and what is known of how they were recorded.
+
+    Parameters
+    ----------
+    pixels : ndarray, (rows, cols) or (planes, rows, cols)
+        Intensities: bool, any integer, float32 or float64, native byte order, C-contiguous.
+    axes : str
+        "YX" or "ZYX", the meaning of each axis.
+    spacing : tuple of float, optional
+        Distance between neighboring pixels along each axis.
+    domain : ndarray of bool, same shape, optional
+        Which pixels count; None stands for every finite pixel. A pixel that is not finite never counts.
+    source : str
+        The path as given, or "array".
+    limits : tuple of (float or None, float or None)
+        The recorded intensity at which the detector saturates at the low and the high end;
+        None where there is no such end.
+    notes : tuple of str
+        What reading did to the stored values, such as "alpha dropped".
+    steps : tuple of str
+        The preprocessing applied, in order.
+
+    Raises
+    ------
+    InputError
+        If `axes` or `domain` do not fit `pixels`.
+    """
+
+    pixels: Pixels
+    axes: str = "YX"
+    spacing: tuple[float, ...] | None = None
+    domain: Domain | None = None
+    source: str = "array"
+    limits: Limits = (None, None)
+    notes: tuple[str, ...] = field(default=())
+    steps: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if len(self.axes) != self.pixels.ndim:
+            raise InputError(
+                f"axes must name each of the {self.pixels.ndim} axes of the pixels, got {self.axes!r}"
+            )
+        if self.domain is not None:
+            check_domain(self.domain, self.pixels.shape)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the grid: (rows, cols) or (planes, rows, cols)."""
+        return self.pixels.shape
+
+    @property
+    def n_pixels(self) -> int:
+        """Number of pixels of the grid, in the domain or not."""
+        return self.pixels.size
+
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, self.shape))
+        return f"<Image {size} {self.pixels.dtype} {self.axes} from {self.source!r}>"
+
+
+def as_image(
+    image: Image | ArrayLike | str | os.PathLike[str],
+    *,
+    domain: ArrayLike | None = None,
+    axes: str | None = None,
+) -> Image:
+    """Turn a path, an array or an `Image` into an `Image`, without copying pixels where possible.
+
+    Parameters
+    ----------
+    image : Image, array_like or path
+        A 2-D picture or a 3-D volume of bool, integers or floats; a path is read by
+        `segmix.imaging.files.read_image`. The mask of a masked array leaves the domain.
+    domain : array_like of bool, optional
+        Which pixels count, of the picture's shape. It narrows the domain that the picture has.
+    axes : str, optional
+        "YX" or "ZYX"; needed only for 8-bit volumes with 3 or 4 columns, which look like color.
+
+    Returns
+    -------
+    Image
+        float16 becomes float32, any byte order becomes the machine's, integers stay as they are.
+
+    Raises
+    ------
+    InputError
+        If the values are not real numbers, the array is not 2-D or 3-D, has no pixels, looks like
+        color, holds integers beyond 2**53, or has no finite pixel in its domain.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        from segmix.imaging.files import read_image
+
+        image = read_image(image)
+    if not isinstance(image, Image):
+        image = image_from_array(image, axes=axes)
+    if domain is None:
+        return image
+    return replace(image, domain=_narrowed(image, np.asarray(domain)))
+
+
+def image_from_array(
+    values: ArrayLike,
+    *,
+    axes: str | None = None,
+    source: str = "array",
+    limits: Limits | None = None,
+    notes: tuple[str, ...] = (),
+    domain: Domain | None = None,
+) -> Image:
+    """Check an array and wrap it; see `as_image` for what is accepted and what comes back."""
+    pixels = _native(_numbers(values))
+    _check_shape(pixels, axes)
+    _check_exact(pixels)
+    if np.ma.isMaskedArray(values):
+        kept = ~np.ma.getmaskarray(values)
+        domain = kept if domain is None else domain & kept
+    return Image(
+        pixels=pixels,
+        axes=axes or ("YX" if pixels.ndim == 2 else "ZYX"),
+        domain=domain,
+        source=source,
+        limits=default_limits(pixels.dtype) if limits is None else limits,
+        notes=notes + _finite_note(pixels),
+    )
+
+
+def default_limits(dtype: np.dtype[Any]) -> Limits:
+    """Return the ends of the range of an integer dtype; (None, None) for bool and floats."""
+    if dtype.kind not in "iu":
+        return (None, None)
+    info = np.iinfo(dtype)
+    return (float(info.min), float(info.max))
+
+
+def check_domain(domain: NDArray[Any], shape: tuple[int, ...]) -> None:
+    """Raise InputError unless `domain` is boolean, of `shape`, and holds a pixel."""
+    if domain.dtype != np.bool_:
+        raise InputError(f"domain must be boolean, got {domain.dtype}; compare it, as in domain > 0")
+    if domain.shape != shape:
+        raise InputError(
+            f"domain must have the picture's shape {shape}, got {domain.shape}; "
+            "crop or resize the domain to the picture"
+        )
+    if not domain.any():
+        raise InputError("domain must hold at least one pixel, got none; check it or the no-data value")
+
+
+def _narrowed(image: Image, domain: NDArray[Any]) -> Domain:
+    check_domain(domain, image.shape)
+    return domain if image.domain is None else image.domain & domain
+
+
+def _numbers(values: ArrayLike) -> Pixels:
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InputError(
+            f"image must be a rectangular array of numbers ({error}); make all rows of one length"
+        ) from None
+    if array.dtype.kind == "c":
+        raise InputError(
+            f"image must hold real numbers, got {array.dtype}; take np.abs or the real part first"
+        )
+    if array.dtype.kind not in "biuf":
+        raise InputError(
+            f"image must hold bool, integers or floats, got {array.dtype}; convert it with astype first"
+        )
+    return array
+
+
+def _native(array: Pixels) -> Pixels:
+    """C-contiguous pixels in native byte order; float16 widened, long doubles rounded to float64."""
+    dtype = array.dtype.newbyteorder("=")
+    if dtype.kind == "f":
+        dtype = np.dtype(np.float32 if dtype.itemsize <= 4 else np.float64)
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype=dtype) if array.ndim else array
+
+
+def _check_shape(pixels: Pixels, axes: str | None) -> None:
+    shape = pixels.shape
+    if pixels.ndim not in (2, 3):
+        raise InputError(
+            f"image must be 2-D (rows, cols) or 3-D (planes, rows, cols), got shape {shape}; "
+            "pick one plane or channel"
+        )
+    if pixels.size == 0:
+        raise InputError(f"image must have at least one pixel, got shape {shape}; check how it was cut out")
+    if axes is not None and axes != ("YX" if pixels.ndim == 2 else "ZYX"):
+        raise InputError(f'axes must be "YX" for a 2-D and "ZYX" for a 3-D image, got {axes!r} for {shape}')
+    if axes is None and pixels.ndim == 3 and shape[-1] in (3, 4) and pixels.dtype == np.uint8:
+        raise InputError(
+            f"image must have one channel, got shape {shape}, which looks like color; "
+            'convert to one channel, such as image[..., 0], or pass axes="ZYX" for a volume'
+        )
+
+
+def _check_exact(pixels: Pixels) -> None:
+    if pixels.dtype.kind not in "iu" or pixels.dtype.itemsize < 8:
+        return
+    low, high = int(pixels.min()), int(pixels.max())
+    if low < -EXACT or high > EXACT:
+        raise InputError(
+            f"image must hold integers within +-2**53, got {low} to {high}; subtract an offset first"
+        )
+
+
+def _finite_note(pixels: Pixels) -> tuple[str, ...]:
+    if pixels.dtype.kind != "f":
+        return ()
+    lost = pixels.size - int(np.count_nonzero(np.isfinite(pixels)))
+    if lost == pixels.size:
+        raise InputError(f"image must have a finite pixel, all {lost} are NaN or infinite; check the data")
+    return (f"{lost} pixels are not finite and do not count",) if lost else ()

@@ -1,0 +1,60 @@
+"""How many pixels are of each class, from the posterior of the labels."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..imaging.levels import Levels
+from ..posterior import Posterior
+from .density import Parameters, class_probabilities, observe
+
+Array = NDArray[np.float64]
+
+N_DRAWS = 1000
+
+
+class Estimate(NamedTuple):
+    """Posterior mean, standard deviation and central 94 % interval of one number."""
+
+    mean: float
+    sd: float
+    low: float
+    high: float
+
+
+class Area(NamedTuple):
+    """Pixels of one class, and their share of all pixels that count."""
+
+    label: int
+    pixels: Estimate
+    fraction: Estimate
+
+
+def draw_areas(posterior: Posterior, levels: Levels, *, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw the pixels of each class from the posterior of the labels, (n, n_classes).
+
+    For each of up to 1000 draws of the parameters, evenly spaced, the pixels of a level are split among the
+    classes by one multinomial draw, so that both parameters and labels are uncertain.
+    """
+    observed = observe(levels)
+    flat = [
+        part.reshape(-1, posterior.n_classes) for part in (posterior.weights, posterior.means, posterior.stds)
+    ]
+    chosen = np.linspace(0, len(flat[0]) - 1, min(N_DRAWS, len(flat[0]))).astype(int)
+    areas = np.empty((len(chosen), posterior.n_classes), np.int64)
+    for row, draw in enumerate(chosen):
+        table = class_probabilities(observed, Parameters(*(part[draw : draw + 1] for part in flat)))
+        areas[row] = rng.multinomial(levels.counts, (table / table.sum(axis=0)).T).sum(axis=0)
+    return areas
+
+
+def summarize_areas(draws: NDArray[np.int64], means: Array) -> list[Area]:
+    """Summarize draws of areas (n, n_classes); ``means`` (n_classes,) are their exact posterior means."""
+    total = int(draws[0].sum())
+    low, high = np.quantile(draws, (0.03, 0.97), axis=0)
+    rows = []
+    for k, mean in enumerate(means.tolist()):
+        pixels = Estimate(mean, float(draws[:, k].std(ddof=1)), float(low[k]), float(high[k]))
+        rows.append(Area(k, pixels, Estimate(*(value / total for value in pixels))))
+    return rows

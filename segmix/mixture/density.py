@@ -1,0 +1,149 @@
+"""The mixture's posterior density over levels, and the coordinates that samplers move in.
+
+log p(y | w, mu, sigma) = sum_v n_v log sum_k w_k f_k(v). With intervals, f_k(v) = Phi((v + h/2 - mu_k) /
+sigma_k) - Phi((v - h/2 - mu_k) / sigma_k), open at a saturated end; without, f_k is the normal density.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..imaging.levels import Levels
+
+if TYPE_CHECKING:
+    from .priors import ResolvedPriors
+
+Array = NDArray[np.float64]
+
+
+class Observed(NamedTuple):
+    """Levels as the kernels take them.
+
+    ``nodes`` are the edges of contiguous intervals (one more than ``counts``), or the levels themselves;
+    unoccupied gaps are intervals with no count. ``columns`` are the places of the levels among the counts.
+    """
+
+    nodes: Array
+    counts: Array
+    columns: NDArray[np.intp]
+
+    @property
+    def binned(self) -> bool:
+        """Whether a level stands for an interval."""
+        return len(self.nodes) > len(self.counts)
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Lowest and highest finite node, never equal."""
+        finite = self.nodes[np.isfinite(self.nodes)]
+        low, high = (float(finite[0]), float(finite[-1])) if len(finite) else (-0.5, 0.5)
+        return (low, high) if low < high else (low - 0.5, high + 0.5)
+
+
+def observe(levels: Levels) -> Observed:
+    """Lay levels out for the kernels."""
+    values, counts = levels.values, levels.counts.astype(np.float64)
+    if levels.step == 0:
+        return Observed(values, counts, np.arange(len(values)))
+    half = levels.step / 2
+    after_gap = np.diff(values, prepend=values[0]) > 1.5 * levels.step
+    columns = np.arange(len(values)) + np.cumsum(after_gap)
+    nodes = np.sort(np.concatenate([[values[0] - half], values[after_gap] - half, values + half]))
+    full = np.zeros(len(nodes) - 1)
+    full[columns] = counts
+    nodes[0] = -np.inf if levels.open_ends[0] else nodes[0]
+    nodes[-1] = np.inf if levels.open_ends[1] else nodes[-1]
+    return Observed(nodes, full, columns)
+
+
+def log_table(observed: Observed, means: Array, stds: Array) -> Array:
+    """log f_k(v) of every class and level, (n_classes, n_counts): the reference for the kernels.
+
+    Tails are differences of log Phi on the side where both are small, so that no digits are lost.
+    """
+    from scipy.special import log_ndtr
+
+    z = (observed.nodes - np.asarray(means)[:, None]) / np.asarray(stds)[:, None]
+    if not observed.binned:
+        density: Array = -0.5 * z**2 - np.log(np.sqrt(2 * np.pi) * np.asarray(stds))[:, None]
+        return density
+    lower, upper = z[:, :-1], z[:, 1:]
+    right = lower + np.where(np.isinf(upper), lower, upper) > 0
+    lower, upper = np.where(right, -upper, lower), np.where(right, -lower, upper)
+    with np.errstate(divide="ignore"):
+        table: Array = log_ndtr(upper) + np.log1p(-np.exp(log_ndtr(lower) - log_ndtr(upper)))
+    return table
+
+
+class Parameters(NamedTuple):
+    """Weights, means and standard deviations, each (..., n_classes)."""
+
+    weights: Array
+    means: Array
+    stds: Array
+
+
+def pack(parameters: Parameters) -> Array:
+    """Coordinates (..., 3 K - 1): log(w_k / w_K) for k < K, means, log stds."""
+    weights, means, stds = parameters
+    logits = np.log(weights[..., :-1] / weights[..., -1:])
+    return np.concatenate([logits, means, np.log(stds)], axis=-1)
+
+
+def unpack(points: Array) -> Parameters:
+    """Invert ``pack``."""
+    n_classes = (points.shape[-1] + 1) // 3
+    logits = np.concatenate([points[..., : n_classes - 1], np.zeros((*points.shape[:-1], 1))], axis=-1)
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    weights /= weights.sum(axis=-1, keepdims=True)
+    stds = np.exp(np.clip(points[..., 2 * n_classes - 1 :], -300.0, 300.0))
+    return Parameters(weights, points[..., n_classes - 1 : 2 * n_classes - 1], stds)
+
+
+class Target(NamedTuple):
+    """The posterior as a density of coordinates (see ``pack``), Jacobian included."""
+
+    observed: Observed
+    priors: ResolvedPriors
+
+    def log_density(self, points: Array) -> Array:
+        """Log posterior up to a constant, of points (n, 3 K - 1); shape (n,), -inf outside the support."""
+        from .kernels import log_likelihood
+
+        parameters = unpack(points)
+        prior = self.priors.log_density(*parameters)
+        density = np.full(len(points), -np.inf)
+        inside = np.isfinite(prior) & (parameters.weights > 0).all(axis=1)
+        chosen = Parameters(*(np.ascontiguousarray(part[inside]) for part in parameters))
+        jacobian = np.log(chosen.weights).sum(axis=1) + np.log(chosen.stds).sum(axis=1)
+        likelihood = log_likelihood(self.observed.nodes, self.observed.counts, *chosen)
+        density[inside] = likelihood + prior[inside] + jacobian
+        return density
+
+    def gradient(self, points: Array) -> Array:
+        """Gradient of the log posterior at points (n, 3 K - 1) inside the support."""
+        from .kernels import scores
+
+        parameters = Parameters(*(np.ascontiguousarray(part) for part in unpack(points)))
+        weights, means, stds = parameters
+        _, sizes, by_mean, by_log_std = scores(self.observed.nodes, self.observed.counts, *parameters)
+        prior_counts = self.priors.weights.parameters[0]
+        total = sizes.sum(axis=1, keepdims=True) + prior_counts.sum()
+        by_logit = sizes + prior_counts - total * weights
+        by_mean = by_mean + self.priors.means.slope(means)
+        by_log_std = by_log_std + self.priors.stds.slope(stds) * stds + 1.0
+        return np.concatenate([by_logit[:, :-1], by_mean, by_log_std], axis=1)
+
+
+def class_probabilities(observed: Observed, parameters: Parameters, *, times: Array | None = None) -> Array:
+    """p(z = k | v) averaged over draws (n_draws, n_classes) that count ``times`` each; (K, n_levels)."""
+    from .kernels import average_probabilities
+
+    weights, means, stds = (np.ascontiguousarray(part) for part in parameters)
+    times = np.ones(len(weights)) if times is None else times
+    table = average_probabilities(observed.nodes, len(observed.counts), weights, means, stds, times)
+    probabilities: Array = table[:, observed.columns]
+    return probabilities

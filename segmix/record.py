@@ -1,0 +1,176 @@
+"""What a segmentation says in numbers: for JSON, and for a person to read."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import __version__
+from .diagnostics import ParameterSummary
+from .imaging.image import Image
+from .imaging.levels import Levels
+from .mixture.areas import Area
+from .mixture.density import log_table, observe
+from .posterior import PARAMETERS, Posterior
+
+Array = NDArray[np.float64]
+
+SCHEMA = 1
+_BAND_DRAWS = 200
+_LIBRARIES = ("numpy", "scipy", "numba", "scikit-image", "pillow", "tifffile")
+
+
+def summarize_segmentation(
+    image: Image, levels: Levels, posterior: Posterior, areas: Sequence[Area], foreground: tuple[int, ...]
+) -> dict[str, Any]:
+    """Collect image, options, classes with intervals, verdict and versions; finite numbers only."""
+    record = {
+        "schema": SCHEMA,
+        "image": _describe_image(image, levels),
+        "model": {
+            "n_classes": posterior.n_classes,
+            "foreground": list(foreground),
+            "quantization": levels.step or None,
+            "open_ends": list(levels.open_ends),
+            "priors": posterior.priors,
+        },
+        "sampling": {
+            "sampler": posterior.sampler,
+            "seed": posterior.seed,
+            "chains": posterior.n_chains,
+            "draws": posterior.n_draws,
+            "tune": posterior.tune,
+            "acceptance": posterior.acceptance,
+            "pareto_k": posterior.pareto_k,
+            "notes": list(posterior.notes),
+        },
+        "classes": [_describe_class(posterior, area) for area in areas],
+        "verdict": {"converged": posterior.converged, "reasons": list(posterior.verdict.reasons)},
+        "versions": {"segmix": __version__, "python": platform.python_version()}
+        | {name: version(name) for name in _LIBRARIES},
+    }
+    finite: dict[str, Any] = _finite(record)
+    return finite
+
+
+def _describe_image(image: Image, levels: Levels) -> dict[str, Any]:
+    digest = hashlib.sha256(np.ascontiguousarray(image.pixels).data)
+    return {
+        "source": image.source,
+        "shape": list(image.shape),
+        "type": str(image.pixels.dtype),
+        "sha256": digest.hexdigest(),
+        "levels": levels.n_levels,
+        "pixels_counted": levels.n_pixels,
+        "pixels_left_out": image.n_pixels - levels.n_pixels,
+        "clipped_low": int(levels.counts[0]) if levels.open_ends[0] else 0,
+        "clipped_high": int(levels.counts[-1]) if levels.open_ends[1] else 0,
+        "notes": list(image.notes),
+        "preprocess": list(image.steps),
+    }
+
+
+def _describe_class(posterior: Posterior, area: Area) -> dict[str, Any]:
+    summary = posterior.summary()
+    known = {name: summary.get(f"{name}[{area.label}]") for name in PARAMETERS}
+    return {
+        "label": area.label,
+        **{name[:-1]: row._asdict() for name, row in known.items() if row is not None},
+        "area_pixels": area.pixels._asdict(),
+        "area_fraction": area.fraction._asdict(),
+    }
+
+
+def _finite(value: Any) -> Any:
+    """Replace what JSON cannot hold: NaN and infinities become null."""
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+def to_json(record: dict[str, Any]) -> str:
+    """Write a record as JSON text, two spaces deep."""
+    return json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def format_table(posterior: Posterior, areas: Sequence[Area], foreground: tuple[int, ...]) -> str:
+    """Lay out the classes with their 94 % intervals, and the verdict."""
+    rows = [("class", "mean", "sd", "weight", "area (pixels)")]
+    for area in areas:
+        k = area.label
+        mark = "*" if k in foreground else " "
+        summary = posterior.summary()
+        weight = summary.get(f"weights[{k}]")
+        rows.append(
+            (
+                f"{k}{mark}",
+                _interval(summary[f"means[{k}]"]),
+                _interval(summary[f"stds[{k}]"]),
+                _interval(weight) if weight else "1",
+                f"{area.pixels.mean:.0f} [{area.pixels.low:.0f}, {area.pixels.high:.0f}]",
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    return "\n".join(
+        [*lines, "* foreground; brackets hold 94 % of the posterior", *_verdict_lines(posterior)]
+    )
+
+
+def _interval(row: ParameterSummary) -> str:
+    """The mean and interval, to the digits that the interval resolves."""
+    width = row.high - row.low
+    digits = int(np.clip(2 - np.floor(np.log10(width)), 0, 9)) if width > 0 else 3
+    largest = max(abs(row.low), abs(row.high))
+    if largest >= 1e7 or largest < 1e-4:
+        return f"{row.mean:.4g} [{row.low:.4g}, {row.high:.4g}]"
+    return f"{row.mean:.{digits}f} [{row.low:.{digits}f}, {row.high:.{digits}f}]"
+
+
+def _verdict_lines(posterior: Posterior) -> list[str]:
+    summary = posterior.summary().values()
+    figures = f"R-hat {max(row.r_hat for row in summary):.3f}, ESS {min(row.ess_bulk for row in summary):.0f}"
+    sampler = (
+        f"{posterior.sampler}, {posterior.n_chains} chains x {posterior.n_draws} draws, seed {posterior.seed}"
+    )
+    state = "converged" if posterior.converged else "NOT CONVERGED"
+    lines = [f"{state}: {figures} ({sampler})"]
+    return lines + [f"  {reason}" for reason in (*posterior.verdict.reasons, *posterior.notes)]
+
+
+def expected_counts(posterior: Posterior, levels: Levels) -> tuple[Array, Array]:
+    """Pixels that the mixture expects at each level.
+
+    Returns
+    -------
+    total : (3, n_levels)
+        Low end, mean and high end of the central 94 % interval over 200 evenly spaced draws.
+    classes : (n_classes, n_levels)
+        The mean of each class's part. Without intervals, density times the smallest gap between levels.
+    """
+    observed = observe(levels)
+    flat = [
+        part.reshape(-1, posterior.n_classes) for part in (posterior.weights, posterior.means, posterior.stds)
+    ]
+    chosen = np.linspace(0, len(flat[0]) - 1, min(_BAND_DRAWS, len(flat[0]))).astype(int)
+    width = 1.0 if observed.binned else float(np.diff(levels.values).min()) if levels.n_levels > 1 else 1.0
+    parts = np.stack(
+        [
+            flat[0][d][:, None] * np.exp(log_table(observed, flat[1][d], flat[2][d])[:, observed.columns])
+            for d in chosen
+        ]
+    )
+    parts *= levels.n_pixels * width
+    low, high = np.quantile(parts.sum(axis=1), (0.03, 0.97), axis=0)
+    return np.stack([low, parts.sum(axis=1).mean(axis=0), high]), parts.mean(axis=0)

@@ -1,0 +1,194 @@
+"""A segmented picture: labels, probabilities, their uncertainty, and the posterior they come from."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import record
+from .imaging.image import Image
+from .imaging.levels import Levels
+from .mixture.areas import Area, draw_areas, summarize_areas
+from .mixture.density import Parameters, class_probabilities, observe
+from .posterior import Posterior
+
+Array = NDArray[np.float64]
+
+_AREAS_STREAM = 1 << 20  # no chain's stream has this number
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """What the posterior of an image's mixture says of every pixel.
+
+    Pixels outside the domain (or not finite) have label 0, mask False, and NaN probabilities and entropy.
+
+    Attributes
+    ----------
+    image : Image
+        The picture after preprocessing.
+    levels : Levels
+    posterior : Posterior
+    foreground : tuple of int
+        The labels of the mask.
+    """
+
+    image: Image
+    levels: Levels
+    posterior: Posterior
+    foreground: tuple[int, ...]
+
+    @property
+    def n_classes(self) -> int:
+        """The number of classes K."""
+        return self.posterior.n_classes
+
+    @cached_property
+    def table(self) -> Array:
+        """p(z = k | v), averaged over all draws, for each class and level: (n_classes, n_levels)."""
+        posterior = self.posterior
+        parts = [
+            part.reshape(-1, self.n_classes) for part in (posterior.weights, posterior.means, posterior.stds)
+        ]
+        moved = np.append(True, (np.diff(parts[1], axis=0) != 0).any(axis=1))
+        times = np.diff(np.append(np.flatnonzero(moved), len(moved))).astype(np.float64)
+        distinct = Parameters(*(part[moved] for part in parts))
+        return class_probabilities(observe(self.levels), distinct, times=times)
+
+    @cached_property
+    def labels(self) -> NDArray[np.uint8]:
+        """The most probable class of every pixel, 0..K-1 in order of ascending mean; uint8."""
+        return self.levels.paint(self.table.argmax(axis=0).astype(np.uint8), fill=0)
+
+    @cached_property
+    def mask(self) -> NDArray[np.bool_]:
+        """Where the foreground classes together have more than half of the probability; bool."""
+        return self.levels.paint(self.table[list(self.foreground)].sum(axis=0) > 0.5, fill=False)
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float32]:
+        """p(z = k | y) of every class and pixel: float32, (n_classes, *shape), in [0, 1]."""
+        return self.levels.paint(self.table.astype(np.float32), fill=np.nan)
+
+    @cached_property
+    def entropy(self) -> NDArray[np.float32]:
+        """Entropy of every pixel's class in bits, -sum_k p_k log2 p_k: float32, in [0, log2 K]."""
+        from scipy.special import entr
+
+        bits = entr(self.table).sum(axis=0) / np.log(2)
+        return self.levels.paint(bits.astype(np.float32), fill=np.nan)
+
+    def areas(self) -> list[Area]:
+        """Pixels and fraction of each class with posterior mean, sd and central 94 % interval.
+
+        They come from draws of the labels, so that both the parameters and, given these, the labels are
+        uncertain. The same seed gives the same areas.
+        """
+        return self._areas
+
+    @cached_property
+    def _areas(self) -> list[Area]:
+        rng = np.random.default_rng(np.random.SeedSequence(self.posterior.seed, spawn_key=(_AREAS_STREAM,)))
+        draws = draw_areas(self.posterior, self.levels, rng=rng)
+        return summarize_areas(draws, self.table @ self.levels.counts.astype(np.float64))
+
+    def summary(self) -> dict[str, Any]:
+        """Everything but the pictures, ready for JSON: image, classes with intervals, verdict, versions."""
+        return record.summarize_segmentation(
+            self.image, self.levels, self.posterior, self.areas(), self.foreground
+        )
+
+    def table_text(self) -> str:
+        """The classes with their intervals and the verdict, as lines of text."""
+        return record.format_table(self.posterior, self.areas(), self.foreground)
+
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write a folder with all results, whole or not at all.
+
+        labels.png (a palette picture whose indexes are the labels), mask.png (0 and 255), probabilities.tif
+        (float32, classes x rows x cols), entropy.png, overlay.png, fit.png, posterior.nc and summary.json.
+        For a volume labels and mask are TIFF files, and the pictures show the middle plane.
+
+        Raises
+        ------
+        OutputError
+            If the folder stands already and ``overwrite`` is False, or cannot be written.
+        """
+        from .outputs import staged_folder
+
+        with staged_folder(folder, overwrite=overwrite) as temporary:
+            self._write(temporary)
+
+    def _write(self, folder: Path) -> None:
+        from .imaging.files import write_png, write_tiff
+        from .views import plots, render
+
+        colors = render.palette(self.n_classes)
+        mask = render.mask_map(self._plane(self.mask)) if self.mask.ndim == 2 else None
+        if mask is not None:
+            write_png(folder / "labels.png", self.labels, palette=colors)
+            write_png(folder / "mask.png", mask)
+        else:
+            write_tiff(folder / "labels.tif", self.labels, axes=self.image.axes)
+            write_tiff(folder / "mask.tif", self.mask.view(np.uint8) * np.uint8(255), axes=self.image.axes)
+        write_tiff(folder / "probabilities.tif", self.probabilities, axes="C" + self.image.axes)
+        write_png(folder / "entropy.png", render.entropy_map(self._plane(self.entropy), self.n_classes))
+        write_png(folder / "overlay.png", self.overlay())
+        (folder / "fit.png").write_bytes(self._fit_figure(plots))
+        self.posterior.write(folder / "posterior.nc")
+        (folder / "summary.json").write_text(record.to_json(self.summary()), "utf-8", "backslashreplace")
+
+    def overlay(self) -> NDArray[np.uint8]:
+        """The image in gray with the foreground's contours: RGB uint8, (rows, cols, 3)."""
+        from .views.render import overlay
+
+        domain = None if self.image.domain is None else self._plane(self.image.domain)
+        return overlay(
+            self._plane(self.image.pixels),
+            self._plane(self.labels),
+            self.n_classes,
+            foreground=self.foreground,
+            domain=domain,
+        )
+
+    def _plane(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The array itself, or the middle plane of a volume."""
+        return array if array.ndim == 2 else array[array.shape[0] // 2]
+
+    def _fit_figure(self, plots: Any) -> bytes:
+        total, classes = record.expected_counts(self.posterior, self.levels)
+        title = f"{os.path.basename(self.image.source)}: {self.n_classes} classes"
+        return plots.fit_figure(  # type: ignore[no-any-return]
+            self.levels.values,
+            self.levels.counts,
+            self.levels.step,
+            total,
+            classes,
+            title=title,
+            clipped=self.levels.open_ends,
+        )
+
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, self.image.shape))
+        state = "converged" if self.posterior.converged else "not converged"
+        return f"<Segmentation of {self.image.source!r}, {size}, {self.n_classes} classes, {state}>"
+
+    def _repr_html_(self) -> str:
+        """The overlay, at most 512 pixels wide, above the table."""
+        import base64
+        import html
+
+        from .imaging.files import encode_png
+
+        picture = self.overlay()
+        every = -(-max(picture.shape[:2]) // 512)
+        data = base64.b64encode(encode_png(picture[::every, ::every])).decode("ascii")
+        name = html.escape(str(self.image.source), quote=True)
+        return (
+            f'<figure><img alt="foreground of {name}" src="data:image/png;base64,{data}">'
+            f"<figcaption><pre>{html.escape(self.table_text())}</pre></figcaption></figure>"
+        )

@@ -1,0 +1,294 @@
+"""Figures of a fit, as PNG files."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import OptionError
+from .render import MAX_CLASSES, palette
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.patheffects import AbstractPathEffect
+
+Floats = NDArray[np.float64]
+
+SIZE = (10.0, 6.5)  # inches of 100 pixels
+MAX_BINS = 512  # more levels than that are shown in runs of equal length
+MAX_POINTS = 256  # where the expected counts of a longer run are evaluated
+LOG_RANGE = 300  # counts that differ by more than this factor are shown on a log axis
+TITLE_LENGTH = 72
+
+_INK, _FILL, _RIM, _CLIPPED = "#222222", "#dde1e7", "#a3abb5", "#68717d"
+_SILENCE = logging.NullHandler()  # without a handler, its warnings on folders and fonts go to stderr
+_DASHES: tuple[Any, ...] = ("solid", (0, (6, 2)), (0, (1.6, 1.4)), (0, (7, 1.8, 1.6, 1.8)))
+_LOOK: dict[Any, Any] = {
+    "font.size": 11,
+    "axes.edgecolor": _RIM,
+    "axes.labelcolor": _INK,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#eceef1",
+    "xtick.color": _RIM,
+    "ytick.color": _RIM,
+    "xtick.labelcolor": _INK,
+    "ytick.labelcolor": _INK,
+    "legend.frameon": False,
+    "legend.handlelength": 2.4,
+    "legend.columnspacing": 1.6,
+}
+
+
+class _Levels(NamedTuple):
+    """What is known at each of V intensities."""
+
+    values: Floats  # (V,)
+    counts: Floats  # (V,)
+    total: Floats  # (3, V)
+    classes: Floats  # (K, V)
+
+
+class _Bins(NamedTuple):
+    """What is drawn: counts and expected counts, summed over runs of levels."""
+
+    edges: Floats  # (bins + 1,)
+    counts: Floats  # (bins,)
+    total: Floats  # (3, bins)
+    classes: Floats  # (K, bins)
+
+
+def fit_figure(
+    values: ArrayLike,
+    counts: ArrayLike,
+    step: float,
+    total: ArrayLike,
+    classes: ArrayLike,
+    *,
+    title: str,
+    clipped: tuple[bool, bool] = (False, False),
+) -> bytes:
+    """Draw the histogram of a picture and the mixture fitted to it.
+
+    Parameters
+    ----------
+    values : array_like of float, (levels,)
+        Intensities, ascending; levels without pixels may be left out.
+    counts : array_like of int, (levels,)
+        Pixels of each intensity.
+    step : float
+        Spacing of the levels, in intensity; 0 stands for the smallest difference of `values`.
+    total : array_like of float, (3, levels)
+        Low end, mean and high end of the 94 % credible interval of the count expected within half a step of
+        each intensity.
+    classes : array_like of float, (n_classes, levels)
+        Posterior mean of the count expected of each class.
+    title : str
+        Text above the figure, taken literally; long ones are cut in the middle.
+    clipped : tuple of bool, (low, high)
+        Whether the detector saturates at the first and the last level. Such a level has a bar of its own,
+        and the mixture's expectation there is a point with its interval.
+
+    Returns
+    -------
+    bytes
+        A PNG of 1000 x 650 pixels; the same arguments give the same bytes. More than 512 levels are summed in
+        runs of equal length. Counts that differ by more than a factor 300 are drawn on a log axis.
+
+    Raises
+    ------
+    OptionError
+        If the arrays do not fit together, or there are more than 16 classes.
+    """
+    levels = _Levels(*(np.asarray(part, dtype=np.float64) for part in (values, counts, total, classes)))
+    step = _checked_step(levels, step)
+    run = _run_length(levels, step)
+    inner = slice(int(clipped[0]), len(levels.values) - int(clipped[1]))
+    bins = _sum_runs(_Levels(*(part[..., inner] for part in levels)), step, run)
+    with _matplotlib():
+        figure, axes = _new_figure(title, 3 + len(levels.classes) + any(clipped))
+        _scale(axes, levels, bins, run)
+        _draw_bins(axes, bins)
+        for side in (0, 1):
+            if clipped[side]:
+                _draw_end(axes, levels, side, step, run)
+        return _png(figure, axes)
+
+
+def _checked_step(levels: _Levels, step: float) -> float:
+    """Return the spacing of the levels; complain about arrays that do not fit together."""
+    n = levels.values.size
+    shapes = [part.shape for part in levels]
+    if n == 0 or shapes[:3] != [(n,), (n,), (3, n)] or levels.classes.ndim != 2 or shapes[3][1] != n:
+        raise OptionError(
+            f"values, counts, total, classes must have shapes (n,), (n,), (3, n), (k, n), got {shapes}; "
+            "pass one entry per level"
+        )
+    if not 1 <= shapes[3][0] <= MAX_CLASSES:
+        raise OptionError(f"classes must be 1 to {MAX_CLASSES} rows, got {shapes[3][0]}; draw fewer classes")
+    gaps = np.diff(levels.values)
+    if not (np.isfinite(levels.values).all() and (gaps > 0).all()):
+        raise OptionError("values must be finite and ascending; sort the levels")
+    if not 0 <= step < np.inf:
+        raise OptionError(f"step must be positive, or 0 for the smallest difference, got {step}; pass 0")
+    extent = float(levels.values[-1] - levels.values[0])
+    return max(float(step or (gaps.min() if n > 1 else 1.0)), extent * 2.0**-40)
+
+
+def _run_length(levels: _Levels, step: float) -> int:
+    """Return how many steps make a bin; long runs are multiples of MAX_POINTS."""
+    n_levels = round(float(levels.values[-1] - levels.values[0]) / step) + 1
+    run = -(-n_levels // MAX_BINS)
+    return run if run <= MAX_POINTS else -(-run // MAX_POINTS) * MAX_POINTS
+
+
+def _sum_runs(levels: _Levels, step: float, run: int) -> _Bins:
+    """Sum counts and expected counts (interpolated between the given levels) over runs of `run` steps."""
+    values, expected = levels.values, np.vstack([levels.total, levels.classes])
+    if not values.size:
+        return _Bins(np.zeros(1), np.zeros(0), np.zeros((3, 0)), np.zeros((len(levels.classes), 0)))
+    place = np.rint((values - values[0]) / step)
+    n_levels = int(place[-1]) + 1
+    starts = np.arange(0, n_levels, run)
+    counts = np.zeros(len(starts))
+    np.add.at(counts, (place // run).astype(np.int64), levels.counts)
+    cells = np.arange(0, n_levels, max(1, run // MAX_POINTS))
+    widths = np.diff(cells, append=n_levels)
+    heights = np.stack([np.interp(cells + (widths - 1) / 2, place, row) for row in expected])
+    sums = np.add.reduceat(heights * widths, np.searchsorted(cells, starts), axis=1)
+    edges = values[0] + step * (np.append(starts, starts[-1] + run) - 0.5)
+    return _Bins(edges, counts, sums[:3], sums[3:])
+
+
+@contextmanager
+def _matplotlib() -> Iterator[None]:
+    """Give matplotlib its own defaults and keep it silent, whatever the user's settings or home folder."""
+    logging.getLogger("matplotlib").addHandler(_SILENCE)
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib as mpl
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_LOOK)
+        yield
+
+
+def _new_figure(title: str, n_entries: int) -> tuple[Figure, Axes]:
+    """Return a figure with its title and room for a legend of `n_entries` above the axes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=SIZE, dpi=100)
+    FigureCanvasAgg(figure)
+    top = 0.925 - 0.038 * np.ceil(n_entries / 6)
+    axes = figure.add_axes((0.095, 0.095, 0.885, float(top) - 0.105))
+    figure.text(0.095, 0.955, _printable(title), size=13, weight="bold", color=_INK, parse_math=False)
+    return figure, axes
+
+
+def _printable(text: str) -> str:
+    """Return the text in one line of characters that the font has, the middle left out of a long one."""
+    from matplotlib.font_manager import findfont, get_font
+
+    known = get_font(findfont("DejaVu Sans:bold")).get_charmap()
+    line = "".join(c if c.isprintable() and ord(c) in known else "?" for c in text)
+    half = TITLE_LENGTH // 2 - 3
+    return line if len(line) <= TITLE_LENGTH else f"{line[:half]} ... {line[-half:]}"
+
+
+def _scale(axes: Axes, levels: _Levels, bins: _Bins, run: int) -> None:
+    """Choose linear or log counts, the limits and the labels."""
+    from matplotlib.ticker import MaxNLocator
+
+    occupied = np.concatenate([levels.counts[levels.counts > 0], bins.counts[bins.counts > 0]])
+    least, most = (occupied.min(), occupied.max()) if occupied.size else (1.0, 1.0)
+    most = max(most, levels.total.max(initial=0), bins.total.max(initial=0))
+    if most > LOG_RANGE * least:
+        axes.set_yscale("log")
+        axes.set_ylim(least / 2, most * 1.6)
+    else:
+        axes.set_ylim(0, most * 1.08)
+        axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    axes.yaxis.set_major_formatter(lambda count, _: f"{count:,.0f}" if count >= 1 or not count else "")
+    axes.margins(x=0.04)
+    axes.set_xlabel("intensity")
+    axes.set_ylabel("pixels per level" if run == 1 else f"pixels per {run} levels")
+
+
+def _draw_bins(axes: Axes, bins: _Bins) -> None:
+    """Draw the histogram, the mixture with its interval, and the classes."""
+    if not bins.counts.size:
+        return
+    floor, centers = axes.get_ylim()[0], (bins.edges[1:] + bins.edges[:-1]) / 2
+    low, mean, high = np.maximum(bins.total, floor / 10)
+    bars: dict[str, Any] = {"edges": bins.edges, "baseline": floor}
+    axes.stairs(np.maximum(bins.counts, floor), fill=True, color=_FILL, label="pixels", **bars)
+    axes.stairs(np.maximum(bins.counts, floor), color=_RIM, linewidth=0.8, **bars)
+    marker = "o" if len(centers) <= 24 else None
+    axes.fill_between(centers, low, high, color=_INK, alpha=0.3, linewidth=0, label="94 % interval")
+    axes.plot(centers, mean, color=_INK, linewidth=4, marker=marker, markersize=8, label="mixture")
+    for k, (color, row) in enumerate(zip(palette(len(bins.classes)) / 255, bins.classes, strict=True)):
+        axes.plot(
+            centers,
+            np.maximum(row, floor / 10),
+            color=tuple(color),
+            linewidth=2.5,
+            linestyle=_DASHES[k % len(_DASHES)],
+            marker=marker,
+            markersize=4,
+            path_effects=_rim(),
+            label=f"class {k}",
+        )
+
+
+def _rim() -> list[AbstractPathEffect]:
+    """Return the effect that sets a light line off from a light ground."""
+    from matplotlib.patheffects import Normal, Stroke
+
+    return [Stroke(linewidth=3.1, foreground=_CLIPPED), Normal()]
+
+
+def _draw_end(axes: Axes, levels: _Levels, side: int, step: float, run: int) -> None:
+    """Draw a clipped level: its bar, what the mixture expects there, and its share of the pixels."""
+    level, outward = (0, -1) if side == 0 else (-1, 1)
+    count, (low, mean, high) = levels.counts[level], levels.total[:, level]
+    center = levels.values[level] + outward * step * (run - 1) / 2
+    floor = axes.get_ylim()[0]
+    axes.bar(center, max(count - floor, 0), step * run, bottom=floor, color=_CLIPPED)
+    error = np.maximum([[mean - low], [high - mean]], 0)
+    style: dict[str, Any] = {"fmt": "D", "color": _INK, "markersize": 5, "capsize": 3}
+    axes.errorbar(center, mean, error, label="mixture, clipped", **style)
+    share = 100 * count / levels.counts.sum()
+    axes.annotate(
+        f"clipped {share:.1f} %" if share >= 0.1 else "clipped < 0.1 %",
+        xy=(center, 1),
+        xytext=(outward * 14, -4),
+        xycoords=axes.get_xaxis_transform(),
+        textcoords="offset points",
+        ha="center",
+        va="top",
+        rotation=90,
+        color=_CLIPPED,
+    )
+
+
+def _png(figure: Figure, axes: Axes) -> bytes:
+    handles, names = axes.get_legend_handles_labels()
+    entries = dict(zip(names, handles, strict=True))  # one entry for both ends
+    figure.legend(entries.values(), entries.keys(), loc="upper left", bbox_to_anchor=(0.088, 0.945), ncols=6)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,135 @@
+"""The short path from a picture to its segmentation."""
+
+import os
+import warnings
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import ConvergenceWarning, OptionError
+from .imaging.image import Image, as_image
+from .imaging.levels import Quantization, count_levels
+from .mixture.priors import Priors
+from .mixture.sampling import Plan, Sampler, check_classes, sample
+from .segmentation import Segmentation
+
+Rng = int | np.random.SeedSequence | np.random.Generator | None
+Foreground = Literal["bright", "dark"] | int | Sequence[int]
+
+
+def segment(
+    image: Image | ArrayLike | str | os.PathLike[str],
+    *,
+    n_classes: int = 2,
+    foreground: Foreground = "bright",
+    priors: Priors | None = None,
+    sampler: Sampler = "independence",
+    draws: int = 1000,
+    tune: int | None = None,
+    chains: int = 4,
+    quantization: Quantization = "auto",
+    preprocess: Sequence[str] = (),
+    domain: ArrayLike | None = None,
+    rng: Rng = None,
+) -> Segmentation:
+    """Segment a picture by the Gaussian mixture of its intensities, and say how sure that is.
+
+    Parameters
+    ----------
+    image : Image, array (rows, cols) or (planes, rows, cols), or path
+        Bool, integer or float intensities. NaN and infinite pixels are left out.
+    n_classes : int
+        K, from 1 to 16.
+    foreground : "bright", "dark", int or sequence of int
+        The classes of the mask: the brightest, the darkest, or these labels.
+    priors : Priors, optional
+        Default: weakly informative and scaled to the data.
+    sampler : "independence" or "gibbs"
+    draws, tune, chains : int
+        Draws kept and thrown away a chain, and chains. A run that has not converged is doubled up to
+        three times.
+    quantization : "auto", float or None
+        Width of the interval that a recorded level stands for; None for the plain normal density.
+    preprocess : sequence of str
+        Steps such as "gaussian:1.5" or "background:25"; see ``segmix.imaging.preprocess``.
+    domain : bool array of the image's shape, optional
+        The pixels that count.
+    rng : int, SeedSequence, Generator or None
+        The same seed gives the same result, whatever the number of threads; None draws a seed, kept as
+        ``result.posterior.seed``.
+
+    Returns
+    -------
+    Segmentation
+
+    Raises
+    ------
+    InputError
+        If the picture cannot be used.
+    OptionError
+        If an option is out of its range.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the draws do not support the answer.
+
+    Examples
+    --------
+    >>> import numpy as np, segmix
+    >>> truth = np.arange(4096).reshape(64, 64) % 64 > 40
+    >>> noise = np.random.default_rng(1).normal(0, 20, truth.shape)
+    >>> result = segmix.segment(np.clip(np.rint(60 + 120 * truth + noise), 0, 255).astype(np.uint8), rng=1)
+    >>> int((result.mask != truth).sum()), result.posterior.converged
+    (9, True)
+    """
+    plan = Plan(sampler, draws, tune, chains, seed_of(rng))
+    image = as_image(image, domain=domain)
+    if len(preprocess):
+        from .imaging.preprocess import preprocess as apply
+
+        image = apply(image, preprocess)
+    levels = count_levels(image, quantization=quantization)
+    check_classes(levels, n_classes, image.source)
+    labels = _foreground_labels(foreground, n_classes)
+    posterior = sample(levels, n_classes=n_classes, priors=priors or Priors(), plan=plan, source=image.source)
+    if not posterior.converged:
+        reasons = "; ".join(posterior.verdict.reasons)
+        warnings.warn(
+            f"{image.source}: the draws have not converged: {reasons}", ConvergenceWarning, stacklevel=2
+        )
+    return Segmentation(image, levels, posterior, labels)
+
+
+def seed_of(rng: Rng) -> int:
+    """Return the whole number that repeats a run.
+
+    An int is its own seed; a SeedSequence or Generator gives 128 bits; None takes them from the system.
+    """
+    if isinstance(rng, np.random.Generator):
+        words: NDArray[np.unsignedinteger] = rng.integers(0, 1 << 32, 4, dtype=np.uint32)
+    elif isinstance(rng, int | np.integer):
+        if rng < 0 or rng >= 1 << 128:
+            raise OptionError(f"rng must be a seed from 0 to 2**128 - 1, got {rng}")
+        return int(rng)
+    elif rng is None or isinstance(rng, np.random.SeedSequence):
+        words = (rng or np.random.SeedSequence()).generate_state(4)
+    else:
+        raise OptionError(f"rng must be a seed, SeedSequence, Generator or None, got {type(rng).__name__}")
+    return int.from_bytes(words.astype("<u4").tobytes(), "little")
+
+
+def _foreground_labels(foreground: Foreground, n_classes: int) -> tuple[int, ...]:
+    if isinstance(foreground, str):
+        if foreground not in ("bright", "dark"):
+            raise OptionError(f"foreground must be 'bright', 'dark' or labels, got {foreground!r}")
+        return (n_classes - 1,) if foreground == "bright" else (0,)
+    labels = (foreground,) if isinstance(foreground, int | np.integer) else tuple(foreground)
+    if not labels or not all(isinstance(k, int | np.integer) and 0 <= k < n_classes for k in labels):
+        raise OptionError(
+            f"foreground must name labels from 0 to {n_classes - 1} (n_classes is {n_classes}), "
+            f"got {foreground!r}"
+        )
+    return tuple(sorted({int(k) for k in labels}))

@@ -1,0 +1,141 @@
+"""The command in a process of its own: streams, signals, environments."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+FEW = ("--draws", "250", "--seed", "1")
+
+
+def names(folder="."):
+    return sorted(os.listdir(folder))
+
+
+def command_line(*arguments):
+    return [sys.executable, "-m", "segmix_cli", *arguments]
+
+
+@pytest.fixture
+def command(tmp_path):
+    """The command, run in `tmp_path`; call it with the arguments, and with options of subprocess.run."""
+
+    def call(*arguments, env=None, **options):
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+        environment = {**os.environ, **(env or {})}
+        return subprocess.run(
+            command_line(*arguments), cwd=tmp_path, env=environment, text=True, check=False, **streams
+        )
+
+    return call
+
+
+def test_the_installed_command(command, picture):
+    script = Path(sys.executable).with_name("segmix")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == command("--version").stdout
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"LANG": "C", "LC_ALL": "C"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "40"},
+    ],
+)
+def test_any_terminal_will_do(command, picture, environment):
+    os.rename(picture, picture.with_name("\u03b2.png"))
+    done = command("info", "\u03b2.png", env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "24 x 32" in done.stdout
+    assert "\x1b" not in command("--help", env=environment).stdout
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_stdout_is_told(command, picture):
+    with open("/dev/full", "w") as full:
+        done = command("info", "cells.png", stdout=full)
+        assert done.returncode == 1
+        assert "<stdout>: can't be written (No space left on device)" in done.stderr
+        done = command("--help", stdout=full)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_goes_away_does_not_stop_the_work(command, picture):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = command("segment", "cells.png", "-o", "out", *FEW, stdout=writing)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "summary.json" in names("out/cells")
+
+
+def test_closed_streams_do_not_matter(picture, tmp_path):
+    line = " ".join(command_line("segment", "cells.png", "-o", "out", *FEW))
+    done = subprocess.run(["sh", "-c", f"exec {line} <&- >&- 2>&-"], cwd=tmp_path, check=False)
+    assert done.returncode == 0
+    assert "summary.json" in names("out/cells")
+
+
+def let_interrupt():
+    """Undo a parent's wish to ignore Ctrl-C, as a shell has it for jobs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("when", [0.3, 1.5])
+def test_an_interruption_leaves_nothing_behind(picture, tmp_path, number, status, when):
+    options = ["-o", "out", "--sampler", "gibbs", "--draws", "1000000"]
+    process = subprocess.Popen(
+        command_line("segment", "cells.png", *options),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=let_interrupt,
+    )
+    time.sleep(when)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (status, "")
+    assert "Traceback" not in err
+    assert names(tmp_path) == ["cells.png"]
+
+
+INTERRUPTED_WHILE_WRITING = """
+import os, signal, sys, time
+from segmix_cli import __main__ as door
+from segmix import Segmentation
+
+def write(self, folder):
+    (folder / "half.png").touch()
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(20)
+
+Segmentation._write = write
+sys.argv = ["segmix", "segment", "cells.png", "-o", "out", "--overwrite", "-q"]
+door.main()
+"""
+
+
+def test_an_interruption_while_writing_leaves_the_earlier_result(picture, tmp_path):
+    earlier = Path("out/cells/summary.json")
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text('{"versions": {"segmix": "0.1.0"}}')
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_WHILE_WRITING],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=let_interrupt,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert names("out") == ["cells"]
+    assert names("out/cells") == ["summary.json"]

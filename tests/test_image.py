@@ -1,0 +1,158 @@
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from segmix.errors import InputError
+from segmix.imaging.files import write_png
+from segmix.imaging.image import Image, as_image
+
+
+@pytest.mark.parametrize("dtype", ["?", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f4", "f8"])
+def test_arrays_pass_without_a_copy_in_their_own_type(dtype):
+    pixels = np.arange(12).reshape(3, 4).astype(dtype)
+    image = as_image(pixels)
+    assert np.shares_memory(image.pixels, pixels)
+    assert (image.axes, image.source, image.domain, image.notes) == ("YX", "array", None, ())
+    assert (image.shape, image.n_pixels) == ((3, 4), 12)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "limits"),
+    [
+        ("u1", (0, 255)),
+        ("i2", (-32768, 32767)),
+        ("u4", (0, 2**32 - 1)),
+        ("?", (None, None)),
+        ("f4", (None, None)),
+    ],
+)
+def test_limits_are_the_ends_of_an_integer_type(dtype, limits):
+    assert as_image(np.ones((2, 2), dtype)).limits == limits
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [(">u2", "u2"), (">f4", "f4"), ("f2", "f4"), ("g", "f8"), (">i8", "i8")]
+)
+def test_types_are_made_native_without_change_of_value(given, kept):
+    pixels = (np.arange(12).reshape(3, 4) * 21).astype(given)
+    image = as_image(pixels)
+    assert image.pixels.dtype == np.dtype(kept)
+    assert image.pixels.dtype.isnative
+    np.testing.assert_array_equal(image.pixels, pixels)
+
+
+def test_any_memory_order_becomes_contiguous():
+    pixels = np.asfortranarray(np.arange(12.0).reshape(3, 4))[:, ::-1]
+    image = as_image(pixels)
+    assert image.pixels.flags.c_contiguous
+    np.testing.assert_array_equal(image.pixels, pixels)
+
+
+def test_lists_volumes_and_images_are_taken():
+    assert as_image([[1, 2], [3, 4]]).pixels.dtype == np.int64
+    volume = as_image(np.zeros((5, 6, 7), np.uint8))
+    assert (volume.axes, volume.shape) == ("ZYX", (5, 6, 7))
+    assert as_image(volume) is volume
+
+
+def test_a_path_is_read(tmp_path):
+    write_png(tmp_path / "a.png", np.arange(6, dtype=np.uint8).reshape(2, 3))
+    for path in (tmp_path / "a.png", str(tmp_path / "a.png")):
+        image = as_image(path)
+        assert image.source == str(path)
+        assert image.pixels.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_the_input_is_not_changed():
+    pixels = np.array([[1.0, np.nan], [3.0, 4.0]])
+    before = pixels.copy()
+    as_image(pixels, domain=[[True, True], [False, True]])
+    np.testing.assert_array_equal(pixels, before)
+
+
+def test_not_finite_pixels_are_counted_and_the_count_is_right():
+    pixels = np.array([[1.0, np.nan, np.inf], [-np.inf, 2.0, 3.0]], np.float32)
+    assert as_image(pixels).notes == ("3 pixels are not finite and do not count",)
+    assert as_image(np.ones((2, 2))).notes == ()
+
+
+def test_domains_narrow_and_masked_pixels_leave():
+    pixels = np.ma.masked_equal(np.arange(6).reshape(2, 3), 4)
+    image = as_image(pixels, domain=[[True, True, False], [True, True, True]])
+    assert image.domain.tolist() == [[True, True, False], [True, False, True]]
+    narrowed = as_image(image, domain=np.eye(2, 3, dtype=bool))
+    assert narrowed.domain.tolist() == [[True, False, False], [False, False, False]]
+    assert image.domain.sum() == 4
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.ones((3, 3), complex), "real numbers, got complex128; take np.abs"),
+        (np.array([["a", "b"]]), "bool, integers or floats, got <U1; convert"),
+        (np.array([[{}, None]]), "bool, integers or floats, got object; convert"),
+        (np.zeros((2, 2), "datetime64[s]"), "got datetime64"),
+        ([[1, 2], [3]], "rectangular array of numbers"),
+        (3.0, r"2-D \(rows, cols\) or 3-D .* got shape \(\); pick"),
+        (np.ones(5), r"got shape \(5,\); pick one plane"),
+        (np.ones((2, 2, 2, 2)), r"got shape \(2, 2, 2, 2\)"),
+        (np.ones((0, 4)), r"at least one pixel, got shape \(0, 4\)"),
+        (np.ones((5, 6, 3), np.uint8), r"one channel, got shape \(5, 6, 3\), .* or pass axes=\"ZYX\""),
+        (np.ones((5, 6, 4), np.uint8), "looks like color"),
+        (np.full((2, 2), np.nan), "finite pixel, all 4 are NaN or infinite"),
+        (np.full((2, 2), 2**53 + 1), r"within \+-2\*\*53, got 9007199254740993 to .* subtract an offset"),
+        (np.full((2, 2), 2**64 - 1, np.uint64), "18446744073709551615"),
+        (np.full((2, 2), -(2**63)), "-9223372036854775808"),
+    ],
+)
+def test_what_is_not_a_picture_is_refused_with_a_remedy(pixels, message):
+    with pytest.raises(InputError, match=message):
+        as_image(pixels)
+
+
+def test_color_like_volumes_pass_where_nothing_is_guessed():
+    assert as_image(np.ones((5, 6, 3), np.uint8), axes="ZYX").shape == (5, 6, 3)
+    assert as_image(np.ones((3, 5, 6), np.uint8)).axes == "ZYX"
+    assert as_image(np.ones((5, 6, 3), np.uint16)).axes == "ZYX"
+    with pytest.raises(InputError, match="axes must be"):
+        as_image(np.ones((5, 6)), axes="XY")
+
+
+def test_integers_at_the_exact_border_pass():
+    pixels = np.array([[2**53, -(2**53)]])
+    assert np.shares_memory(as_image(pixels).pixels, pixels)
+
+
+@pytest.mark.parametrize(
+    ("domain", "message"),
+    [
+        (np.ones((3, 2), bool), r"picture's shape \(2, 3\), got \(3, 2\); crop"),
+        (np.zeros((2, 3), bool), "at least one pixel, got none"),
+        (np.ones((2, 3)), "boolean, got float64; compare"),
+    ],
+)
+def test_domains_that_do_not_fit_are_refused(domain, message):
+    with pytest.raises(InputError, match=message):
+        as_image(np.ones((2, 3)), domain=domain)
+    if domain.dtype == bool:
+        with pytest.raises(InputError, match=message):
+            Image(np.ones((2, 3)), domain=domain)
+
+
+def test_an_image_is_frozen_compact_in_print_and_checked():
+    image = as_image(np.ones((2, 3), np.uint8))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        image.source = "other"
+    assert repr(image) == "<Image 2 x 3 uint8 YX from 'array'>"
+    with pytest.raises(InputError, match="each of the 2 axes"):
+        Image(np.ones((2, 3)), axes="ZYX")
+
+
+def test_arrays_need_no_reader():
+    code = "import sys, numpy as np; from segmix.imaging.image import as_image; as_image(np.eye(3));"
+    code += "assert not {'PIL', 'tifffile', 'skimage', 'scipy'} & set(sys.modules)"
+
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,148 @@
+"""Counting levels and looking them up, against numpy.unique."""
+
+import numpy as np
+import pytest
+
+from segmix.errors import InputError, OptionError
+from segmix.imaging.image import Image, as_image
+from segmix.imaging.kernels import count_codes, look_up
+from segmix.imaging.levels import MAX_LEVELS, count_levels
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(20261)
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 4, 5, 1003])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_count_codes_equals_bincount(size: int, dtype: type) -> None:
+    n = 1 << (8 * np.dtype(dtype).itemsize)
+    codes = _rng().integers(0, n, size).astype(dtype)
+    np.testing.assert_array_equal(count_codes(codes, n), np.bincount(codes, minlength=n))
+
+
+def test_look_up_equals_indexing() -> None:
+    codes = _rng().integers(0, 256, 1003).astype(np.uint8)
+    table = _rng().normal(size=256).astype(np.float32)
+    out = np.empty(codes.shape, np.float32)
+    look_up(codes, table, out)
+    np.testing.assert_array_equal(out, table[codes])
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.uint8, np.uint16, np.int8, np.int16, np.int32, np.int64, np.uint32, np.uint64]
+)
+def test_integers_keep_their_values(dtype: type) -> None:
+    info = np.iinfo(dtype)
+    pixels = _rng().integers(max(info.min, -100), 120, (31, 17)).astype(dtype)
+    levels = count_levels(as_image(pixels))
+    values, counts = np.unique(pixels, return_counts=True)
+    np.testing.assert_array_equal(levels.values, values)
+    np.testing.assert_array_equal(levels.counts, counts)
+    np.testing.assert_array_equal(levels.values[levels.index], pixels)
+    assert levels.step == 1
+
+
+def test_ends_of_the_type_are_open() -> None:
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    assert count_levels(as_image(pixels)).open_ends == (True, True)
+    assert count_levels(as_image(pixels.clip(1, 254))).open_ends == (False, False)
+    assert count_levels(as_image(pixels.astype(np.float32))).open_ends == (False, False)
+
+
+def test_stated_limits_gather_what_lies_beyond() -> None:
+    pixels = np.array([[0, 10, 20, 30, 40, 50, 60, 70]], np.uint16)
+    levels = count_levels(Image(pixels, limits=(10, 60)))
+    np.testing.assert_array_equal(levels.values, [10, 20, 30, 40, 50, 60])
+    np.testing.assert_array_equal(levels.counts, [2, 1, 1, 1, 1, 2])
+    assert levels.open_ends == (True, True)
+    assert levels.step == 10
+
+
+def test_spacing_of_a_posterized_image_is_its_step() -> None:
+    pixels = np.array([[0, 85, 170, 255, 170, 85]], np.uint8)
+    assert count_levels(as_image(pixels)).step == 85
+
+
+@pytest.mark.parametrize("pair", [(0, 255), (3, 4), (False, True)])
+def test_two_values_are_codes(pair: tuple[int, int]) -> None:
+    levels = count_levels(as_image(np.array([[pair[0], pair[1], pair[1]]])))
+    assert levels.step == (int(pair[1]) - int(pair[0])) / 8
+    assert levels.open_ends == (False, False)
+    np.testing.assert_array_equal(levels.counts, [1, 2])
+
+
+def test_domain_and_what_is_not_finite_do_not_count() -> None:
+    pixels = np.array([[1.0, np.nan, 2.0], [np.inf, 1.0, 3.0]])
+    domain = np.array([[True, True, True], [True, True, False]])
+    levels = count_levels(as_image(pixels, domain=domain))
+    np.testing.assert_array_equal(levels.values, [1, 2])
+    np.testing.assert_array_equal(levels.index, [[0, -1, 1], [-1, 0, -1]])
+
+
+def test_domain_of_an_integer_image() -> None:
+    pixels = np.array([[5, 6], [7, 5]], np.uint8)
+    domain = np.array([[True, True], [False, True]])
+    levels = count_levels(as_image(pixels, domain=domain))
+    np.testing.assert_array_equal(levels.index, [[0, 1], [-1, 0]])
+    painted = levels.paint(np.array([[0.5, 0.25], [0.5, 0.75]]), fill=np.nan)
+    np.testing.assert_array_equal(painted[1], [[0.5, 0.75], [np.nan, 0.5]])
+
+
+def test_many_integers_are_merged_into_equal_intervals() -> None:
+    pixels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    levels = count_levels(as_image(pixels))
+    assert levels.n_levels <= MAX_LEVELS
+    assert levels.step == 16
+    assert set(levels.counts) == {16}
+    assert np.abs(levels.values[levels.index] - pixels).max() <= levels.step / 2
+
+
+def test_many_floats_are_put_on_a_grid() -> None:
+    pixels = _rng().normal(50, 10, (200, 200))
+    levels = count_levels(as_image(pixels))
+    assert levels.n_levels <= MAX_LEVELS
+    assert np.abs(levels.values[levels.index] - pixels).max() <= levels.step * 0.5000001
+    assert levels.n_pixels == pixels.size
+
+
+def test_far_outliers_do_not_spoil_the_grid() -> None:
+    pixels = _rng().normal(50, 10, (200, 200))
+    pixels[3, 4], pixels[5, 6] = 1e30, -1e30
+    levels = count_levels(as_image(pixels))
+    assert levels.n_levels > 1000
+    assert levels.open_ends == (True, True)
+    assert levels.index[3, 4] == levels.n_levels - 1
+
+
+def test_even_floats_keep_their_values() -> None:
+    pixels = (np.arange(256) / 255).reshape(16, 16)
+    levels = count_levels(as_image(pixels))
+    np.testing.assert_allclose(levels.values, np.arange(256) / 255, rtol=1e-12)
+    assert levels.step == pytest.approx(1 / 255)
+
+
+def test_no_quantization_keeps_points() -> None:
+    pixels = _rng().normal(50, 10, (60, 60))
+    levels = count_levels(as_image(pixels), quantization=None)
+    np.testing.assert_array_equal(levels.values, np.unique(pixels))
+    assert levels.step == 0
+
+
+def test_given_quantization() -> None:
+    pixels = _rng().normal(50, 10, (60, 60))
+    levels = count_levels(as_image(pixels), quantization=2.0)
+    np.testing.assert_allclose(np.diff(levels.values) % 2, 0, atol=1e-9)
+    assert levels.step == 2
+
+
+@pytest.mark.parametrize("quantization", [0, -1, float("nan"), float("inf"), "fine"])
+def test_wrong_quantization(quantization: object) -> None:
+    with pytest.raises(OptionError, match="quantization must be 'auto', None or a positive width"):
+        count_levels(as_image(np.eye(5)), quantization=quantization)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e-200])
+def test_magnitudes_that_cannot_be_computed_with(scale: float) -> None:
+    with pytest.raises(InputError, match=r"below 1e100 and differ by more than 1e-100.*rescale"):
+        count_levels(as_image(_rng().normal(50, 10, (9, 9)) * scale))

@@ -1,0 +1,272 @@
+"""From a picture to labels, probabilities, areas and a folder of results."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+import segmix
+from segmix.errors import ConvergenceWarning, InputError, OptionError, OutputError
+from segmix.mixture.density import log_table, observe
+
+OUTPUTS = {
+    "labels.png", "mask.png", "probabilities.tif", "entropy.png",
+    "overlay.png", "fit.png", "posterior.nc", "summary.json",
+}  # fmt: skip
+
+
+def _stripes(n_classes: int = 2, *, seed: int = 1) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    truth = np.tile(np.arange(96) * n_classes // 96, (64, 1))
+    noise = np.random.default_rng(seed).normal(0, 12, truth.shape)
+    return np.clip(np.rint(50 + 60 * truth + noise), 0, 255).astype(np.uint8), truth
+
+
+@pytest.fixture(scope="module")
+def result() -> segmix.Segmentation:
+    return segmix.segment(_stripes(3)[0], n_classes=3, rng=1, draws=300)
+
+
+def test_types_and_ranges(result: segmix.Segmentation) -> None:
+    assert (result.labels.dtype, result.labels.shape) == (np.uint8, (64, 96))
+    assert (result.mask.dtype, result.mask.shape) == (np.bool_, (64, 96))
+    assert (result.probabilities.dtype, result.probabilities.shape) == (np.float32, (3, 64, 96))
+    np.testing.assert_allclose(result.probabilities.sum(axis=0), 1, atol=1e-6)
+    assert result.entropy.min() >= 0
+    assert result.entropy.max() <= np.log2(3)
+    np.testing.assert_array_equal(result.labels, result.probabilities.argmax(axis=0))
+    np.testing.assert_array_equal(result.mask, result.probabilities[2] > 0.5)
+
+
+def test_labels_are_near_the_truth(result: segmix.Segmentation) -> None:
+    """Classes 5 sds apart: the Bayes error is 2/3 of P(|z| > 2.5), 0.83 % of 6144 pixels, 51 with sd 7."""
+    assert abs((result.labels != _stripes(3)[1]).sum() - 51) < 4.5 * 7.2
+
+
+def test_probabilities_are_the_average_over_draws(result: segmix.Segmentation) -> None:
+    posterior, observed = result.posterior, observe(result.levels)
+    table = np.zeros((3, result.levels.n_levels))
+    for c in range(posterior.n_chains):
+        for d in range(posterior.n_draws):
+            density = np.exp(
+                log_table(observed, posterior.means[c, d], posterior.stds[c, d])[:, observed.columns]
+            )
+            joint = posterior.weights[c, d][:, None] * density
+            table += joint / joint.sum(axis=0)
+    np.testing.assert_allclose(result.table, table / (posterior.n_chains * posterior.n_draws), atol=1e-9)
+
+
+def test_areas_add_up(result: segmix.Segmentation) -> None:
+    areas = result.areas()
+    assert [area.label for area in areas] == [0, 1, 2]
+    assert sum(area.pixels.mean for area in areas) == pytest.approx(result.labels.size)
+    for area in areas:
+        assert area.pixels.low <= area.pixels.mean <= area.pixels.high
+        assert area.fraction.mean == pytest.approx(area.pixels.mean / result.labels.size)
+        assert area.pixels.mean == pytest.approx(result.probabilities[area.label].sum(dtype=float), rel=1e-5)
+
+
+def test_outside_the_domain_nothing_is_said() -> None:
+    pixels = _stripes()[0].astype(np.float32)
+    pixels[3, 4] = np.nan
+    domain = np.ones(pixels.shape, bool)
+    domain[:10] = False
+    result = segmix.segment(pixels, domain=domain, rng=1, draws=300)
+    outside = ~domain
+    outside[3, 4] = True
+    assert not result.labels[outside].any()
+    assert not result.mask[outside].any()
+    assert np.isnan(result.probabilities[:, outside]).all()
+    assert np.isnan(result.entropy[outside]).all()
+    assert np.isfinite(result.probabilities[:, ~outside]).all()
+    assert sum(area.pixels.mean for area in result.areas()) == pytest.approx((~outside).sum())
+
+
+def test_foreground() -> None:
+    pixels = _stripes(3)[0]
+    options = {"n_classes": 3, "rng": 1, "draws": 200}
+    dark = segmix.segment(pixels, foreground="dark", **options)
+    both = segmix.segment(pixels, foreground=(2, 1), **options)
+    np.testing.assert_array_equal(dark.mask, dark.probabilities[0] > 0.5)
+    np.testing.assert_allclose(both.mask, both.probabilities[1:].sum(axis=0) > 0.5)
+    assert both.foreground == (1, 2)
+
+
+def test_the_input_is_not_changed() -> None:
+    pixels = _stripes()[0]
+    before = pixels.copy()
+    pixels.flags.writeable = False
+    segmix.segment(pixels, rng=1, draws=100, preprocess=["gaussian:1"])
+    np.testing.assert_array_equal(pixels, before)
+
+
+def test_volumes(tmp_path: Path) -> None:
+    volume = np.stack([_stripes(seed=s)[0] for s in range(5)])
+    result = segmix.segment(volume, rng=1, draws=200)
+    assert result.labels.shape == volume.shape
+    result.save(tmp_path / "volume")
+    names = {path.name for path in (tmp_path / "volume").iterdir()}
+    assert names == OUTPUTS - {"labels.png", "mask.png"} | {"labels.tif", "mask.tif"}
+
+
+def test_saved_folder(result: segmix.Segmentation, tmp_path: Path) -> None:
+    import tifffile
+
+    result.save(tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == OUTPUTS
+    np.testing.assert_array_equal(np.asarray(Pillow.open(tmp_path / "out/labels.png")), result.labels)
+    np.testing.assert_array_equal(np.asarray(Pillow.open(tmp_path / "out/mask.png")) == 255, result.mask)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out/probabilities.tif"), result.probabilities)
+    record = json.loads((tmp_path / "out/summary.json").read_text())
+    assert record["verdict"] == {"converged": True, "reasons": []}
+    assert record["sampling"]["seed"] == 1
+    assert [row["label"] for row in record["classes"]] == [0, 1, 2]
+    assert record["image"]["sha256"] == hashlib.sha256(_stripes(3)[0].tobytes()).hexdigest()
+    assert segmix.Posterior.load(tmp_path / "out/posterior.nc").seed == 1
+    with pytest.raises(OutputError, match="exists already"):
+        result.save(tmp_path / "out")
+    result.save(tmp_path / "out", overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_failure_while_saving_leaves_nothing(
+    result: segmix.Segmentation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(result.posterior), "write", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        result.save(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+SCRIPT = """
+import sys, numpy as np, segmix
+pixels = np.load(sys.argv[1])
+for sampler in ("independence", "gibbs"):
+    segmix.segment(pixels, rng=7, draws=100, sampler=sampler).save(sys.argv[2] + sampler)
+"""
+
+
+def test_same_seed_same_bytes_whatever_the_surroundings(tmp_path: Path) -> None:
+    np.save(tmp_path / "pixels.npy", _stripes()[0])
+    digests = []
+    for run, extra in enumerate(
+        [{"OMP_NUM_THREADS": "1"}, {"PYTHONHASHSEED": "5", "LANG": "C", "OMP_NUM_THREADS": "4"}]
+    ):
+        target = tmp_path / str(run)
+        command = [sys.executable, "-c", SCRIPT, str(tmp_path / "pixels.npy"), str(target)]
+        pinned = ["taskset", "-c", "0"] if run == 0 and sys.platform == "linux" else []
+        subprocess.run([*pinned, *command], check=True, env=os.environ | extra)
+        files = sorted(tmp_path.glob(f"{run}*/*"))
+        digests.append({path.parent.name[1:] + path.name: path.read_bytes() for path in files})
+    assert digests[0].keys() == digests[1].keys()
+    assert len(digests[0]) == 2 * len(OUTPUTS)
+    assert [name for name in digests[0] if digests[0][name] != digests[1][name]] == []
+
+
+def test_other_seeds_give_other_draws() -> None:
+    pixels = _stripes()[0]
+    first, second = (segmix.segment(pixels, rng=seed, draws=100).posterior.means for seed in (1, 2))
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first[0], first[1])
+
+
+def test_a_drawn_seed_repeats_the_run() -> None:
+    pixels = _stripes()[0]
+    for rng in (None, np.random.default_rng(3), np.random.SeedSequence(5), np.int64(4)):
+        first = segmix.segment(pixels, rng=rng, draws=100).posterior
+        second = segmix.segment(pixels, rng=first.seed, draws=100).posterior
+        np.testing.assert_array_equal(first.means, second.means)
+
+
+def test_an_unconverged_run_says_so() -> None:
+    with pytest.warns(ConvergenceWarning, match="array: the draws have not converged: R-hat of"):
+        result = segmix.segment(_stripes()[0], sampler="gibbs", chains=1, draws=4, tune=0, rng=1)
+    assert not result.posterior.converged
+    assert "NOT CONVERGED" in result.table_text()
+    assert result.posterior.notes == ("extended to 32 draws a chain",)
+
+
+def test_repr(result: segmix.Segmentation) -> None:
+    assert repr(result) == "<Segmentation of 'array', 64 x 96, 3 classes, converged>"
+    page = result._repr_html_()
+    assert page.count("<img") == 1
+    assert "data:image/png;base64," in page
+    assert len(page) < 100_000
+
+
+def test_a_hostile_name_is_escaped_in_the_page(tmp_path: Path) -> None:
+    name = tmp_path / "<img onerror=x>.png"
+    Pillow.fromarray(_stripes()[0]).save(name)
+    assert "<img onerror" not in segmix.segment(name, rng=1, draws=100)._repr_html_()
+
+
+@pytest.mark.parametrize("n_classes", [0, -1, 17, 2.5, "2", None])
+def test_wrong_n_classes(n_classes: object) -> None:
+    with pytest.raises(OptionError, match="n_classes must be a whole number from 1 to 16, got"):
+        segmix.segment(_stripes()[0], n_classes=n_classes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"draws": 0}, "draws must be a whole number from 4 to 10000000, got 0"),
+        ({"chains": 0}, "chains must be a whole number from 1 to 1000, got 0"),
+        ({"tune": -1}, "tune must be a whole number from 0 to 10000000, got -1"),
+        ({"draws": 10**6, "chains": 100}, "chains times draws must be at most 10000000"),
+        ({"sampler": "nuts"}, "sampler must be independence or gibbs, got 'nuts'"),
+        ({"foreground": "light"}, "foreground must be 'bright', 'dark' or labels, got 'light'"),
+        ({"foreground": (2,)}, r"foreground must name labels from 0 to 1 \(n_classes is 2\), got \(2,\)"),
+        ({"foreground": ()}, "foreground must name labels"),
+        ({"rng": -1}, "rng must be a seed from 0"),
+        ({"rng": 2**128}, "rng must be a seed from 0"),
+        ({"rng": 1.5}, "rng must be a seed, SeedSequence, Generator or None, got float"),
+        ({"preprocess": ["blur"]}, "blur"),
+    ],
+)
+def test_wrong_options(options: dict[str, object], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        segmix.segment(_stripes()[0], **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "n_classes", "message"),
+    [
+        (np.full((9, 9), 7, np.uint8), 2, r"constant \(every pixel is 7\).*use one class \(-k 1\)"),
+        (np.eye(9, dtype=np.uint8), 3, r"at most the number of distinct intensities \(2\), got 3; lower"),
+        (
+            np.array([[0, 1], [2, 9]], np.uint8),
+            2,
+            "too few pixels for 2 classes: at least 5 must count, got 4",
+        ),
+        (np.full((9, 9), np.nan), 2, "finite"),
+    ],
+)
+def test_data_that_cannot_carry_the_classes(
+    pixels: NDArray[np.generic], n_classes: int, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        segmix.segment(pixels, n_classes=n_classes)
+
+
+def test_one_class_of_a_constant_picture() -> None:
+    result = segmix.segment(np.full((9, 9), 7, np.uint8), n_classes=1, rng=1)
+    assert result.mask.all()
+    assert result.areas()[0].pixels == (81, 0, 81, 81)
+
+
+def test_two_values_are_told_apart() -> None:
+    pixels = np.zeros((40, 40), np.uint8)
+    pixels[10:20] = 255
+    result = segmix.segment(pixels, rng=1)
+    np.testing.assert_array_equal(result.mask, pixels == 255)
+    assert result.areas()[1].pixels.mean == pytest.approx(400, abs=1)
+    assert result.posterior.converged
