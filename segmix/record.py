@@ -26,12 +26,16 @@ _LIBRARIES = ("numpy", "scipy", "numba", "scikit-image", "pillow", "tifffile")
 
 
 def summarize_segmentation(
-    image: Image, levels: Levels, posterior: Posterior, areas: Sequence[Area], foreground: tuple[int, ...]
+    images: tuple[Image, Image],
+    levels: Levels,
+    posterior: Posterior,
+    areas: Sequence[Area],
+    foreground: tuple[int, ...],
 ) -> dict[str, Any]:
-    """Collect image, options, classes with intervals, verdict and versions; finite numbers only."""
+    """Collect image (original and preprocessed), model, classes, verdict and versions; finite numbers only."""
     record = {
         "schema": SCHEMA,
-        "image": _describe_image(image, levels),
+        "image": _describe_image(*images, levels),
         "model": {
             "n_classes": posterior.n_classes,
             "foreground": list(foreground),
@@ -58,12 +62,12 @@ def summarize_segmentation(
     return finite
 
 
-def _describe_image(image: Image, levels: Levels) -> dict[str, Any]:
-    digest = hashlib.sha256(np.ascontiguousarray(image.pixels).data)
+def _describe_image(original: Image, image: Image, levels: Levels) -> dict[str, Any]:
+    digest = hashlib.sha256(np.ascontiguousarray(original.pixels).data)
     return {
         "source": image.source,
         "shape": list(image.shape),
-        "type": str(image.pixels.dtype),
+        "type": str(original.pixels.dtype),
         "sha256": digest.hexdigest(),
         "levels": levels.n_levels,
         "pixels_counted": levels.n_pixels,

@@ -29,14 +29,15 @@ class Segmentation:
 
     Attributes
     ----------
-    image : Image
-        The picture after preprocessing.
+    original, image : Image
+        The picture as it came, and after preprocessing (the same one where there was none).
     levels : Levels
     posterior : Posterior
     foreground : tuple of int
         The labels of the mask.
     """
 
+    original: Image
     image: Image
     levels: Levels
     posterior: Posterior
@@ -99,7 +100,7 @@ class Segmentation:
     def summary(self) -> dict[str, Any]:
         """Everything but the pictures, ready for JSON: image, classes with intervals, verdict, versions."""
         return record.summarize_segmentation(
-            self.image, self.levels, self.posterior, self.areas(), self.foreground
+            (self.original, self.image), self.levels, self.posterior, self.areas(), self.foreground
         )
 
     def table_text(self) -> str:
@@ -143,12 +144,13 @@ class Segmentation:
         (folder / "summary.json").write_text(record.to_json(self.summary()), "utf-8", "backslashreplace")
 
     def overlay(self) -> NDArray[np.uint8]:
-        """The image in gray with the foreground's contours: RGB uint8, (rows, cols, 3)."""
+        """The picture in gray, as it came unless cropped, with the foreground's contours: RGB uint8."""
         from .views.render import overlay
 
         domain = None if self.image.domain is None else self._plane(self.image.domain)
+        shown = self.original if self.original.shape == self.image.shape else self.image
         return overlay(
-            self._plane(self.image.pixels),
+            self._plane(shown.pixels),
             self._plane(self.labels),
             self.n_classes,
             foreground=self.foreground,

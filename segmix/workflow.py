@@ -86,21 +86,27 @@ def segment(
     (9, True)
     """
     plan = Plan(sampler, draws, tune, chains, seed_of(rng))
-    image = as_image(image, domain=domain)
-    if len(preprocess):
-        from .imaging.preprocess import preprocess as apply
-
-        image = apply(image, preprocess)
-    levels = count_levels(image, quantization=quantization)
-    check_classes(levels, n_classes, image.source)
+    original = as_image(image, domain=domain)
+    processed = _preprocess(original, preprocess)
+    levels = count_levels(processed, quantization=quantization)
+    check_classes(levels, n_classes, original.source)
     labels = _foreground_labels(foreground, n_classes)
-    posterior = sample(levels, n_classes=n_classes, priors=priors or Priors(), plan=plan, source=image.source)
+    priors = Priors() if priors is None else priors
+    posterior = sample(levels, n_classes=n_classes, priors=priors, plan=plan, source=original.source)
     if not posterior.converged:
         reasons = "; ".join(posterior.verdict.reasons)
         warnings.warn(
-            f"{image.source}: the draws have not converged: {reasons}", ConvergenceWarning, stacklevel=2
+            f"{original.source}: the draws have not converged: {reasons}", ConvergenceWarning, stacklevel=2
         )
-    return Segmentation(image, levels, posterior, labels)
+    return Segmentation(original, processed, levels, posterior, labels)
+
+
+def _preprocess(image: Image, steps: Sequence[str]) -> Image:
+    if not len(steps):
+        return image
+    from .imaging.preprocess import preprocess
+
+    return preprocess(image, [steps] if isinstance(steps, str) else steps)
 
 
 def seed_of(rng: Rng) -> int:

@@ -13,8 +13,8 @@ from .density import Observed, Parameters, Target, pack, unpack
 
 Array = NDArray[np.float64]
 
-N_STARTS = 12
-N_EM_STEPS = 25
+N_STARTS, N_KEPT = 16, 3  # times the number of classes squared: local maxima multiply with the classes
+FIRST_STEPS, STEPS_PER_CLASS = 6, 12  # of EM: from all starts, and from those that are kept
 START_LEVELS = 64
 MAX_MODES = 4
 NEGLIGIBLE = 20.0  # nats of evidence below the best mode
@@ -73,9 +73,7 @@ def fit_em(
     -------
     Parameters (n_classes,) in order of ascending mean, and their log likelihood.
     """
-    starts = random_starts(observed, n_classes, N_STARTS, rng=rng)
-    for _ in range(N_EM_STEPS):
-        likelihood, starts = em_step(observed, starts)
+    likelihood, starts = em_step(observed, good_starts(observed, n_classes, rng=rng))
     best = Parameters(*(part[[int(likelihood.argmax())]] for part in starts))
     previous = -np.inf
     for _ in range(n_steps):
@@ -85,6 +83,18 @@ def fit_em(
         previous = float(likelihood[0])
     order = np.argsort(best.means[0])
     return Parameters(*(part[0][order] for part in best)), previous
+
+
+def good_starts(observed: Observed, n_classes: int, *, rng: np.random.Generator) -> Parameters:
+    """The best of many starts after some EM steps on joined levels, which cost next to nothing, (n, K)."""
+    coarse = coarsen(observed, START_LEVELS * max(1, n_classes // 2))
+    starts = random_starts(coarse, n_classes, N_STARTS * n_classes**2, rng=rng)
+    for n_steps in (FIRST_STEPS, STEPS_PER_CLASS * n_classes):
+        for _ in range(n_steps):
+            likelihood, starts = em_step(coarse, starts)
+        best = np.argsort(-likelihood, kind="stable")[: N_KEPT * n_classes**2]
+        starts = Parameters(*(part[best] for part in starts))
+    return starts
 
 
 def random_starts(observed: Observed, n_classes: int, n: int, *, rng: np.random.Generator) -> Parameters:
@@ -131,16 +141,12 @@ def coarsen(observed: Observed, n_levels: int) -> Observed:
 
 def find_modes(target: Target, n_classes: int, *, rng: np.random.Generator) -> list[Mode]:
     """Climb from many EM starts to the distinct modes of the posterior, the one with most evidence first."""
-    coarse = coarsen(target.observed, START_LEVELS * max(1, n_classes // 2))
-    starts = random_starts(coarse, n_classes, N_STARTS, rng=rng)
-    for _ in range(N_EM_STEPS):
-        _, starts = em_step(coarse, starts)
-    likelihood, starts = em_step(target.observed, starts)
+    likelihood, starts = em_step(target.observed, good_starts(target.observed, n_classes, rng=rng))
     modes: list[Mode] = []
     for row in np.argsort(-likelihood, kind="stable"):
         order = np.argsort(starts.means[row])
         point = pack(Parameters(*(part[row][order] for part in starts)))
-        if np.isfinite(target.log_density(point[None])[0]) and not _near(modes, point, 0.3):
+        if not _near(modes, point, 0.3) and np.isfinite(target.log_density(point[None])[0]):
             mode = climb(target, point)
             if not _near(modes, mode.point, 0.01):
                 modes.append(mode)

@@ -1,0 +1,50 @@
+"""What README.md shows is what happens."""
+
+import doctest
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+COMMANDS = re.findall(r"^segmix .*", README, re.MULTILINE)
+
+
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "images").symlink_to(ROOT / "images")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_python_code(copy: Path) -> None:
+    results = doctest.testfile(str(ROOT / "README.md"), module_relative=False, encoding="utf-8")
+    assert results.attempted >= 6
+    assert results.failed == 0
+
+
+def test_commands(copy: Path) -> None:
+    assert len(COMMANDS) >= 4
+    printed = ""
+    for command in COMMANDS:
+        words = [sys.executable, "-m", "segmix_cli", *shlex.split(command)[1:]]
+        printed += subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    table = re.search(r"```\n(class .*?)```", README, re.DOTALL)
+    assert table is not None
+    assert table.group(1) in printed
+    listed = set(re.findall(r"^\| (\w+\.\w+) \|", README, re.MULTILINE))
+    assert {path.name for path in (copy / "out/tissue").iterdir()} == listed
+
+
+def test_linked_files_exist() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("command", ["make demo", "make test"])
+def test_the_two_commands_come_first(command: str) -> None:
+    assert README.index(command) < 300
