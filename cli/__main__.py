@@ -17,6 +17,8 @@ def main() -> None:
     except BaseException:
         if interruptions.number is None:
             raise
+    finally:
+        interruptions.settle()
     if interruptions.number is not None:
         # Everything temporary is gone by now; threads that still sample must not hold up the end.
         os._exit(128 + interruptions.number)

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from segmix.errors import OptionError
 
-SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy", ".pgm", ".ppm"}
-)
+SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy"}
+SUFFIXES |= {".pbm", ".pgm", ".ppm", ".pnm"}
 
 
 @dataclass(frozen=True)

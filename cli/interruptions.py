@@ -21,6 +21,8 @@ class Interruptions:
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._interrupt)
+        if hasattr(signal, "SIGALRM"):
+            signal.signal(signal.SIGALRM, self._repeat)
         sys.unraisablehook = self._unraisable
 
     def check(self) -> None:
@@ -28,8 +30,19 @@ class Interruptions:
         if self.number is not None:
             raise KeyboardInterrupt
 
+    def settle(self) -> None:
+        """Stop repeating the exception, once nothing is left to be interrupted."""
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self.number = number
+        self._repeat(number, frame)
+
+    def _repeat(self, number: int, frame: FrameType | None) -> None:
+        """Raise now, and again in a second in case the exception is lost (in a compiler's callback, say)."""
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 1.0)
         raise KeyboardInterrupt
 
     def _unraisable(self, event: "sys.UnraisableHookArgs") -> None:

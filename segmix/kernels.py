@@ -32,9 +32,8 @@ def inlined(function: F) -> F:
     return numba.njit(forceinline=True, **_OPTIONS)(function)
 
 
-class _FirstCompilation(event.Listener):  # type: ignore[misc]
-    def __init__(self, announce: Callable[[], None]) -> None:
-        self.announce: Callable[[], None] | None = announce
+class _Compilations(event.Listener):  # type: ignore[misc]
+    announce: Callable[[], None] | None = None
 
     def on_start(self, event: object) -> None:
         if self.announce is not None:
@@ -45,6 +44,10 @@ class _FirstCompilation(event.Listener):  # type: ignore[misc]
         pass
 
 
+_compilations = _Compilations()
+event.register("numba:compile", _compilations)
+
+
 def on_first_compilation(announce: Callable[[], None]) -> None:
-    """Call ``announce`` once, when a kernel that is not in the cache starts to compile."""
-    event.register("numba:compile", _FirstCompilation(announce))
+    """Call ``announce`` once, when a kernel that is not in the cache starts to compile; replaces the last."""
+    _compilations.announce = announce

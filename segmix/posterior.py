@@ -129,7 +129,7 @@ class Posterior:
         }
         dims = {key: [axis for axis in axes if axis not in ("chain", "draw")] for key, axes in dims.items()}
         coords = {"class": np.arange(self.n_classes), "level": np.arange(len(self.values))}
-        if hasattr(arviz, "InferenceData"):
+        if int(arviz.__version__.split(".")[0]) < 1:
             result = arviz.from_dict(**data, dims=dims, coords=coords)
         else:
             result = arviz.from_dict(data, dims=dims, coords=coords)

@@ -32,7 +32,7 @@ def summarize_segmentation(
     areas: Sequence[Area],
     foreground: tuple[int, ...],
 ) -> dict[str, Any]:
-    """Collect image (original and preprocessed), model, classes, verdict and versions; finite numbers only."""
+    """Collect image (original and preprocessed), model, classes, verdict, versions; finite numbers only."""
     record = {
         "schema": SCHEMA,
         "image": _describe_image(*images, levels),

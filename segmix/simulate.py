@@ -143,8 +143,8 @@ def _cells(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> Phant
         truth=truth,
         n_classes=2,
         description=f"fluorescent cells on a dark field, {8 * np.dtype(detector.dtype).itemsize}-bit camera",
-        means=tuple(float(values.mean()) for values in classes),
-        stds=tuple(float(values.std()) for values in classes),
+        means=tuple(float(values.mean()) if values.size else np.nan for values in classes),
+        stds=tuple(float(values.std()) if values.size else np.nan for values in classes),
         weights=_fractions(truth, 2),
     )
 

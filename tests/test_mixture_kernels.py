@@ -119,3 +119,18 @@ def test_split_counts_is_multinomial() -> None:
     assert np.abs(z).max() < 4.5
     # of len(z) squares, at most three independent a level: 4.5 standard errors of their mean
     assert abs((z**2).mean() - 1) < 4.5 * np.sqrt(2 * 3 / len(z))
+
+
+@pytest.mark.parametrize("std", [1e-100, 1e-20, 1e20])
+def test_a_chain_leaves_a_hopeless_start(std: float) -> None:
+    """The slice is found in few doublings even where its first width is far below the rounding of the mean."""
+    rng = np.random.default_rng(5)
+    nodes, counts = np.array([-1 / 16, 1 / 16, 15 / 16, 17 / 16]), np.array([218134.0, 0.0, 44010.0])
+    weights, means, stds = np.array([0.5, 0.5]), np.array([-5e-5, 1.0]), np.array([std, 0.01])
+    priors = np.array([[[0.5, 0.5], [1.0, 1.0]], [[0.0, 0.0], [1e30, 1e30]]])
+    draws = np.empty((300, 3, 2))
+    kernels.gibbs_sweeps(
+        nodes, counts, np.array([0, 1]), priors, np.ones(2), True, 1e-9, weights, means, stds, rng, draws
+    )
+    assert (np.abs(draws[-1, 1] - [0, 1]) < 0.1).all()
+    assert draws[-1, 2].max() < 0.1

@@ -78,6 +78,7 @@ def test_an_unwritable_target_is_an_output_error(tmp_path, gray):
         write_png(tmp_path / "missing" / "a.png", gray)
 
 
+@pytest.mark.slow  # a limit on time, which a busy machine can break
 def test_four_megapixels_are_written_fast(rng):
     rows, cols = np.mgrid[:2048, :2048]
     gray = (127 + 80 * np.sin(rows / 90) * np.cos(cols / 70) + rng.normal(0, 6, rows.shape)).astype(np.uint8)

@@ -58,9 +58,10 @@ def step(target: Target, chain: Chain, n: int) -> Parameters:
     families = np.array([FAMILY_CODES[priors.means.name], FAMILY_CODES[priors.stds.name]])
     numbers = np.stack([priors.means.parameters, priors.stds.parameters])
     draws = np.empty((n, 3, len(chain.state.means)))
+    low, high = target.observed.span
     gibbs_sweeps(  # type: ignore[no-untyped-call]
         target.observed.nodes, target.observed.counts, families, numbers, priors.weights.parameters[0],
-        priors.exchangeable, *chain.state, chain.rng, draws,
+        priors.exchangeable, 1e-9 * max(high - low, abs(low), abs(high)), *chain.state, chain.rng, draws,
     )  # fmt: skip
     return Parameters(draws[:, 0], draws[:, 1], draws[:, 2])
 

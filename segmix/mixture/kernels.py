@@ -469,9 +469,11 @@ def split_counts(nodes, counts, weights, means, stds, rng, split):
 
 @kernel
 def gibbs_sweeps(
-    nodes, counts, families, priors, concentration, exchangeable, weights, means, stds, rng, draws
+    nodes, counts, families, priors, concentration, exchangeable, narrowest, weights, means, stds, rng, draws
 ):
     """Run one sweep for every row of ``draws`` (n, 3, n_classes), and store weights, means, stds in it.
+
+    ``narrowest`` is the least first width of a mean's slice, far above the rounding of the means.
 
     The state (``weights``, ``means``, ``stds``) is changed in place. Under an exchangeable prior classes
     cross freely and are sorted after the sweep; else each mean stays between its neighbors.
@@ -487,7 +489,8 @@ def gibbs_sweeps(
                 size += split[k, v]
             bounds[0] = -math.inf if exchangeable or k == 0 else means[k - 1]
             bounds[1] = math.inf if exchangeable or k == n_classes - 1 else means[k + 1]
-            widths[0], widths[1] = 3.0 * stds[k] / math.sqrt(size + 1.0), 3.0 / math.sqrt(2.0 * size + 1.0)
+            widths[0] = max(3.0 * stds[k] / math.sqrt(size + 1.0), narrowest)
+            widths[1] = 3.0 / math.sqrt(2.0 * size + 1.0)
             point[0], point[1] = means[k], math.log(stds[k])
             slice_class(nodes, split[k], families, priors, bounds, k, point, widths, rng)
             means[k], stds[k] = point[0], math.exp(point[1])
