@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..imaging.levels import Levels
+from .threads import in_threads
 
 if TYPE_CHECKING:
     from .priors import ResolvedPriors
 
 Array = NDArray[np.float64]
+
+BATCH = 1000  # draws that one thread takes; fixed, so that sums don't depend on the number of threads
 
 
 class Observed(NamedTuple):
@@ -140,10 +143,14 @@ class Target(NamedTuple):
 
 def class_probabilities(observed: Observed, parameters: Parameters, *, times: Array | None = None) -> Array:
     """p(z = k | v) averaged over draws (n_draws, n_classes) that count ``times`` each; (K, n_levels)."""
-    from .kernels import average_probabilities
+    from .kernels import sum_probabilities
 
-    weights, means, stds = (np.ascontiguousarray(part) for part in parameters)
-    times = np.ones(len(weights)) if times is None else times
-    table = average_probabilities(observed.nodes, len(observed.counts), weights, means, stds, times)
-    probabilities: Array = table[:, observed.columns]
+    times = np.ones(len(parameters.weights)) if times is None else times
+    parts = [
+        np.array_split(np.ascontiguousarray(part), -(-len(times) // BATCH)) for part in (*parameters, times)
+    ]
+    batches = list(zip(*parts, strict=True))
+    nodes, n = observed.nodes, len(observed.counts)
+    tables = in_threads(lambda batch: sum_probabilities(nodes, n, *batch), batches)
+    probabilities: Array = np.sum(tables, axis=0)[:, observed.columns] / times.sum()
     return probabilities

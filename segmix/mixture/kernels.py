@@ -203,14 +203,13 @@ def log_likelihood(nodes: Array, counts: Array, weights: Array, means: Array, st
 
 
 @kernel
-def average_probabilities(
+def sum_probabilities(
     nodes: Array, n_levels: int, weights: Array, means: Array, stds: Array, times: Array
 ) -> Array:
-    """p(z = k | v) averaged over draws that count ``times`` (n_draws,) each; (n_classes, n_levels)."""
+    """p(z = k | v) summed over draws that count ``times`` (n_draws,) each; (n_classes, n_levels)."""
     n_classes, binned = weights.shape[1], nodes.size > n_levels
     tail, mix, shares = np.empty(n_levels + 1), np.empty(n_levels), np.empty(n_classes)
     mass, out = np.empty((n_classes, n_levels)), np.zeros((n_classes, n_levels))
-    total = 0.0
     for d in range(weights.shape[0]):
         mix[:] = 0.0
         for k in range(n_classes):
@@ -224,15 +223,11 @@ def average_probabilities(
                 mix[v] = 1.0
                 for k in range(n_classes):
                     mass[k, v] = shares[k]
-        total += times[d]
         for v in range(n_levels):
             mix[v] = times[d] / mix[v]
         for k in range(n_classes):
             for v in range(n_levels):
                 out[k, v] += mass[k, v] * mix[v]
-    for k in range(n_classes):
-        for v in range(n_levels):
-            out[k, v] /= total
     return out
 
 
