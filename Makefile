@@ -56,7 +56,7 @@ test-pythons: ## the quick tests on every Python found, 3.11 to 3.13, each in it
 
 bench: $(STAMP) ## the figures of the README
 	@$(PIP) install --editable ".[bench]"
-	@for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+	$(BIN)/python benchmarks/run.py
 
 clean: ## delete what was made
 	rm -rf .venv .venv-3.* out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -57,17 +57,14 @@ def summarize(draws: Array, *, probability: float = 0.94) -> ParameterSummary:
     if not 0 < probability < 1:
         raise OptionError(f"probability must be between 0 and 1, got {probability}")
     low, high, *tails = _quantiles(draws, (1 - probability) / 2, (1 + probability) / 2, *TAILS)
+    halves = _split(draws)
+    scores = _rank_normalize(halves)
+    plain, bulk, *tail = _ess(np.stack([halves, scores, *_split_tails(draws, tails)]))
     sd = float(draws.std(ddof=1))
     return ParameterSummary(
-        float(draws.mean()),
-        sd,
-        float(low),
-        float(high),
-        sd / float(np.sqrt(effective_sample_size(draws))),
-        ess_bulk(draws),
-        min(_ess(_split(draws <= tail)) for tail in tails),
-        r_hat(draws),
-    )
+        float(draws.mean()), sd, low, high, sd / float(np.sqrt(plain)), bulk, min(tail),
+        max(_plain_r_hat(scores), _plain_r_hat(_rank_normalize(_fold(halves)))),
+    )  # fmt: skip
 
 
 def judge(
@@ -100,17 +97,17 @@ def r_hat(draws: Array) -> float:
 
 def ess_bulk(draws: Array) -> float:
     """Effective sample size of the rank-normalized split chains; draws (n_chains, n_draws)."""
-    return _ess(_rank_normalize(_split(draws)))
+    return _ess(_rank_normalize(_split(draws))[None])[0]
 
 
 def ess_tail(draws: Array) -> float:
     """Smaller effective sample size of the 5 % and the 95 % quantile; draws (n_chains, n_draws)."""
-    return min(_ess(_split(draws <= tail)) for tail in _quantiles(draws, *TAILS))
+    return min(_ess(np.stack(_split_tails(draws, _quantiles(draws, *TAILS)))))
 
 
 def effective_sample_size(draws: Array) -> float:
     """Effective sample size of the mean of split chains; draws (n_chains, n_draws)."""
-    return _ess(_split(draws))
+    return _ess(_split(draws)[None])[0]
 
 
 def _quantiles(draws: Array, *probabilities: float) -> list[float]:
@@ -127,6 +124,10 @@ def _split(draws: NDArray[np.generic]) -> Array:
     """(n_chains, n_draws) -> (2 n_chains, n_draws // 2)."""
     half = draws.shape[1] // 2
     return np.concatenate([draws[:, :half], draws[:, -half:]]).astype(np.float64)
+
+
+def _split_tails(draws: Array, quantiles: list[float]) -> list[Array]:
+    return [_split(draws <= quantile) for quantile in quantiles]
 
 
 def _fold(draws: Array) -> Array:
@@ -158,14 +159,23 @@ def _plain_r_hat(draws: Array) -> float:
     return float(np.sqrt((between / within + n - 1) / n))
 
 
-def _ess(draws: Array) -> float:
+def _ess(series: Array) -> list[float]:
+    """Effective sample size of each of several series of chains (n_series, n_chains, n_draws)."""
+    if series.shape[2] < 4:
+        return [np.nan] * len(series)
+    return [
+        _ess_of_covariance(draws, covariance)
+        for draws, covariance in zip(series, _mean_autocovariance(series), strict=True)
+    ]
+
+
+def _ess_of_covariance(draws: Array, covariance: Array) -> float:
     """Geyer's initial monotone sequence of the chains' combined autocorrelations."""
     n_chains, n = draws.shape
-    if n < 4 or not np.isfinite(draws).all():
+    if not np.isfinite(draws).all():
         return np.nan
     if np.ptp(draws) < np.finfo(float).resolution:
         return float(draws.size)
-    covariance = _mean_autocovariance(draws)
     within = covariance[0] * n / (n - 1)
     total = covariance[0] + (draws.mean(axis=1).var(ddof=1) if n_chains > 1 else 0.0)
     rho = 1 - (within - covariance) / total
@@ -178,12 +188,13 @@ def _ess(draws: Array) -> float:
     return float(draws.size / max(tau, 1 / np.log10(draws.size)))
 
 
-def _mean_autocovariance(draws: Array) -> Array:
-    n = draws.shape[1]
+def _mean_autocovariance(series: Array) -> Array:
+    """Autocovariance at every lag, averaged over chains: (n_series, n_draws)."""
+    n = series.shape[2]
     padded = 1 << (2 * n - 1).bit_length()
-    spectrum = np.fft.rfft(draws - draws.mean(axis=1, keepdims=True), padded, axis=1)
-    power = (spectrum.real**2 + spectrum.imag**2).mean(axis=0)
-    covariance: Array = np.fft.irfft(power, padded)[:n] / n
+    spectrum = np.fft.rfft(series - series.mean(axis=2, keepdims=True), padded, axis=2)
+    power = (spectrum.real**2 + spectrum.imag**2).mean(axis=1)
+    covariance: Array = np.fft.irfft(power, padded, axis=1)[:, :n] / n
     return covariance
 
 

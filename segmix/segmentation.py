@@ -78,10 +78,14 @@ class Segmentation:
     @cached_property
     def entropy(self) -> NDArray[np.float32]:
         """Entropy of every pixel's class in bits, -sum_k p_k log2 p_k: float32, in [0, log2 K]."""
+        return self.levels.paint(self._level_entropy.astype(np.float32), fill=np.nan)
+
+    @property
+    def _level_entropy(self) -> Array:
         from scipy.special import entr
 
-        bits = entr(self.table).sum(axis=0) / np.log(2)
-        return self.levels.paint(bits.astype(np.float32), fill=np.nan)
+        bits: Array = entr(self.table).sum(axis=0) / np.log(2)
+        return bits
 
     def areas(self) -> list[Area]:
         """Pixels and fraction of each class with posterior mean, sd and central 94 % interval.
@@ -128,18 +132,18 @@ class Segmentation:
         from .imaging.files import write_png, write_tiff
         from .views import plots, render
 
-        colors = render.palette(self.n_classes)
-        mask = render.mask_map(self._plane(self.mask)) if self.mask.ndim == 2 else None
-        if mask is not None:
-            write_png(folder / "labels.png", self.labels, palette=colors)
-            write_png(folder / "mask.png", mask)
+        # The overlay needs the most memory on the way, so it comes before the probabilities are there.
+        write_png(folder / "overlay.png", self.overlay())
+        (folder / "fit.png").write_bytes(self._fit_figure(plots))
+        if self.image.pixels.ndim == 2:
+            write_png(folder / "labels.png", self.labels, palette=render.palette(self.n_classes))
+            write_png(folder / "mask.png", self.mask)
         else:
             write_tiff(folder / "labels.tif", self.labels, axes=self.image.axes)
             write_tiff(folder / "mask.tif", self.mask.view(np.uint8) * np.uint8(255), axes=self.image.axes)
+        index, colors = self._entropy_picture(render)
+        write_png(folder / "entropy.png", self._plane(index), palette=colors)
         write_tiff(folder / "probabilities.tif", self.probabilities, axes="C" + self.image.axes)
-        write_png(folder / "entropy.png", render.entropy_map(self._plane(self.entropy), self.n_classes))
-        write_png(folder / "overlay.png", self.overlay())
-        (folder / "fit.png").write_bytes(self._fit_figure(plots))
         self.posterior.write(folder / "posterior.nc")
         (folder / "summary.json").write_text(record.to_json(self.summary()), "utf-8", "backslashreplace")
 
@@ -156,6 +160,14 @@ class Segmentation:
             foreground=self.foreground,
             domain=domain,
         )
+
+    def _entropy_picture(self, render: Any) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """The entropy as indexes into colors, one byte a pixel."""
+        bits = np.append(self._level_entropy, np.nan)
+        colors, index = np.unique(
+            render.entropy_map(bits[None], self.n_classes)[0], axis=0, return_inverse=True
+        )
+        return self.levels.paint(index[:-1].astype(np.uint8), fill=index[-1]), colors
 
     def _plane(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array itself, or the middle plane of a volume."""

@@ -72,6 +72,17 @@ def test_two_values_are_codes(pair: tuple[int, int]) -> None:
     np.testing.assert_array_equal(levels.counts, [1, 2])
 
 
+@pytest.mark.parametrize(("quantization", "step"), [(None, 0.0), (1.0, 1.0), (0.5, 0.5)])
+@pytest.mark.parametrize("dtype", [np.uint8, float])
+def test_a_stated_quantization_of_two_values_stands(
+    quantization: float | None, step: float, dtype: type
+) -> None:
+    pixels = np.array([[3, 4, 4]], dtype)
+    levels = count_levels(as_image(pixels), quantization=quantization)
+    assert levels.step == step
+    np.testing.assert_array_equal(levels.values, [3, 4])
+
+
 def test_domain_and_what_is_not_finite_do_not_count() -> None:
     pixels = np.array([[1.0, np.nan, 2.0], [np.inf, 1.0, 3.0]])
     domain = np.array([[True, True, True], [True, True, False]])

@@ -123,7 +123,7 @@ def test_split_counts_is_multinomial() -> None:
 
 @pytest.mark.parametrize("std", [1e-100, 1e-20, 1e20])
 def test_a_chain_leaves_a_hopeless_start(std: float) -> None:
-    """The slice is found in few doublings even where its first width is far below the rounding of the mean."""
+    """The slice is found in few doublings even where its first width is below the rounding of the mean."""
     rng = np.random.default_rng(5)
     nodes, counts = np.array([-1 / 16, 1 / 16, 15 / 16, 17 / 16]), np.array([218134.0, 0.0, 44010.0])
     weights, means, stds = np.array([0.5, 0.5]), np.array([-5e-5, 1.0]), np.array([std, 0.01])

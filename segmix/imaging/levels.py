@@ -179,7 +179,7 @@ def _count_floats(image: Image, quantization: Quantization) -> Levels:
         values = np.unique(sample)
         step = _float_spacing(values) if quantization == "auto" else quantization
         if len(values) <= most and step != 0.0:
-            return _encode_values(image, counted, values, step)
+            return _encode_values(image, counted, values, step, taken=quantization == "auto")
     return _encode_grid(image, counted, few, float(sample.min()), float(sample.max()), quantization)
 
 
@@ -203,13 +203,13 @@ def _float_spacing(values: NDArray[np.float64]) -> float:
 
 
 def _encode_values(
-    image: Image, counted: NDArray[np.bool_], values: NDArray[np.float64], step: float | None
+    image: Image, counted: NDArray[np.bool_], values: NDArray[np.float64], step: float | None, *, taken: bool
 ) -> Levels:
     """Codes of the few distinct values; the code after the last says that a pixel does not count."""
     codes = np.full(image.pixels.shape, len(values), np.uint16)
     codes[counted] = np.searchsorted(values, image.pixels[counted]).astype(np.uint16)
     counts = np.bincount(codes[counted], minlength=len(values) + 1)
-    return _group(image, codes, None, counts, np.append(values, np.nan), step, taken=True)
+    return _group(image, codes, None, counts, np.append(values, np.nan), step, taken=taken)
 
 
 def _encode_grid(

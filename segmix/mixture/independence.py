@@ -148,13 +148,15 @@ def _distance(center: Array, factor: Array, points: Array) -> Array:
 
 
 def accept(log_weights: Array, uniforms: Array) -> NDArray[np.intp]:
-    """Run the Metropolis chain over proposals: the index of the proposal held after each, (n,)."""
-    held = np.empty(len(log_weights), np.intp)
-    current, weight = 0, -np.inf
-    thresholds = np.log(uniforms).tolist()
-    for i, proposed in enumerate(log_weights.tolist()):
-        if proposed - weight > thresholds[i] or weight == -np.inf:
-            current, weight = i, proposed
+    """Run the Metropolis chain: which point is held after each of the n steps, (n,).
+
+    ``log_weights`` (n + 1,) are of the point held before the first step, and of the n proposals.
+    """
+    held = np.empty(len(uniforms), np.intp)
+    current, (weight, *proposals) = 0, log_weights.tolist()
+    for i, (proposed, threshold) in enumerate(zip(proposals, np.log(uniforms).tolist(), strict=True)):
+        if proposed - weight > threshold:
+            current, weight = i + 1, proposed
         held[i] = current
     return held
 
@@ -164,9 +166,15 @@ class IndependenceChains:
 
     def __init__(self, target: Target, proposal: Proposal, rngs: list[np.random.Generator]) -> None:
         self.target, self.proposal, self.rngs = target, proposal, rngs
-        nothing = Weighted(np.empty((0, proposal.centers.shape[1])), np.empty(0), np.empty(0))
-        self.held = [nothing for _ in rngs]
+        self.held = [self._start(rng) for rng in rngs]
         self.quality: tuple[float | None, float | None] = (None, None)
+
+    def _start(self, rng: np.random.Generator) -> Weighted:
+        """A draw from the proposal inside the posterior's support; the first mode where there is none."""
+        points = np.concatenate([self.proposal.draw(100, rng=rng), self.proposal.centers])
+        pool = weigh(self.target, self.proposal, points)
+        first = int(np.isfinite(pool.log_weights).argmax())
+        return Weighted(*(part[first : first + 1] for part in pool))
 
     def run(self, n: int) -> tuple[Array, Array]:
         """Make n steps of every chain; points (n_chains, n, d) and their log density (n_chains, n).
@@ -178,13 +186,12 @@ class IndependenceChains:
         )
         points, density, moved = [], [], 0
         for c, (rng, pool) in enumerate(zip(self.rngs, pools, strict=True)):
-            first = len(self.held[c].points)
             joined = Weighted(*map(np.concatenate, zip(self.held[c], pool, strict=True)))
-            held = accept(joined.log_weights, np.concatenate([np.ones(first), rng.random(n)]))
-            moved += int((np.diff(held) != 0).sum())
+            held = accept(joined.log_weights, rng.random(n))
+            moved += int((np.diff(held, prepend=0) != 0).sum())
             self.held[c] = Weighted(*(part[held[-1:]] for part in joined))
-            points.append(joined.points[held[first:]])
-            density.append(joined.log_density[held[first:]])
+            points.append(joined.points[held])
+            density.append(joined.log_density[held])
         self.quality = (
             moved / (n * len(pools)),
             pareto_k(np.concatenate([pool.log_weights for pool in pools])),

@@ -262,11 +262,12 @@ def _gray(block: Array, black: float, white: float) -> NDArray[np.uint8]:
 
 def _paint(name: str, values: ArrayLike, top: float, anchors: RGB) -> RGB:
     plane = _plane(name, values)
-    table = np.vstack([_spread(anchors, 256), np.full((1, 3), OUTSIDE, dtype=np.uint8)])
+    # 255 colors and one for NaN, so that a palette holds them all
+    table = np.vstack([_spread(anchors, 255), np.full((1, 3), OUTSIDE, dtype=np.uint8)])
     out = np.empty((*plane.shape, 3), dtype=np.uint8)
     for rows in _row_blocks(plane.shape):
-        position = np.clip(plane[rows] * (255 / top) + 0.5, 0, 255)
-        np.take(table, np.nan_to_num(position, nan=256).astype(np.intp), axis=0, out=out[rows], mode="clip")
+        position = np.clip(plane[rows] * (254 / top) + 0.5, 0, 254)
+        np.take(table, np.nan_to_num(position, nan=255).astype(np.intp), axis=0, out=out[rows], mode="clip")
     return out
 
 
