@@ -130,5 +130,5 @@ def test_areas_are_shares_of_the_pixels_that_count() -> None:
     ids=["known 2", "vague 2", "known 3", "vague 3"],
 )
 def test_intervals_of_areas_hold_the_true_counts_in_many_replications(priors: Priors, n_classes: int) -> None:
-    outcome = simulate(priors, n_classes, 400)["whole"]
+    outcome = simulate(priors, n_classes, 200)["whole"]
     assert outcome.calibrated, outcome.hits.mean(axis=0)

@@ -85,7 +85,7 @@ def test_plain_density_of_four_levels_fails_the_same_test() -> None:
 
 
 def test_clipped_background_is_recovered() -> None:
-    outcome = simulate(CLIPPED, 1.0, 1.0, N)
+    outcome = simulate(CLIPPED, 1.0, 1.0, N // 2)
     assert 0.25 < outcome.share_of_lowest.mean() < 0.35
     assert is_calibrated(outcome.p_values), outcome.p_values
 
@@ -106,7 +106,7 @@ def test_plain_density_does_not_recover_a_clipped_background() -> None:
     ids=["4", "16", "256", "clipped"],
 )
 def test_intervals_hold_the_truth_in_more_replications(priors: Priors, step: float, sampler: Sampler) -> None:
-    outcome = simulate(priors, step, step, 1000 if sampler == "independence" else 200, sampler)
+    outcome = simulate(priors, step, step, 1000 if sampler == "independence" else 100, sampler)
     assert is_calibrated(outcome.p_values), outcome.p_values
 
 

@@ -28,7 +28,7 @@ from .monte_carlo import MAX_Z, compare, estimate, exactly, stack
 
 Array = NDArray[np.float64]
 
-DRAWS = 10_000
+DRAWS = 6_000
 OVERLAPPING = ["k2-binned", "k2-clipped", "k2-overlapping-priors", "k3-binned"]  # labels are uncertain
 SMOOTH = ["k1-binned", "k1-plain", "k2-apart", "k2-plain", "k2-overlapping-priors"]
 
@@ -43,7 +43,7 @@ def levels_of(case: Case) -> Levels:
 
 
 def draw(name: str, sampler: Sampler, levels: Levels, priors: Priors) -> Posterior:
-    """Four chains of ten thousand draws."""
+    """Four chains of six thousand draws."""
     plan = Plan(sampler, DRAWS, None, 4, seed=8)
     return sample(levels, n_classes=len(CASES[name].means), priors=priors, plan=plan)
 

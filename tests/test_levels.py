@@ -157,3 +157,52 @@ def test_wrong_quantization(quantization: object) -> None:
 def test_magnitudes_that_cannot_be_computed_with(scale: float) -> None:
     with pytest.raises(InputError, match=r"below 1e100 and differ by more than 1e-100.*rescale"):
         count_levels(as_image(_rng().normal(50, 10, (9, 9)) * scale))
+
+
+def test_a_clipped_float_image_is_saturated_at_its_stated_limits() -> None:
+    pixels = np.clip(_rng().normal(0.6, 0.3, (300, 300)), -0.3, 0.9)
+    assert count_levels(Image(pixels, limits=(-0.3, 0.9))).open_ends == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("slope", "offset"), [(0.0754, 3100.8), (0.01, 270), (0.1, 1000), (1 / 255, 0), (1, 1e5)]
+)
+def test_the_spacing_of_scaled_single_precision(slope: float, offset: float) -> None:
+    counts = np.rint(_rng().normal(100, 4, (200, 200)))
+    levels = count_levels(as_image((counts * slope + offset).astype(np.float32)))
+    assert levels.step == pytest.approx(slope, rel=1e-3)
+
+
+def test_continuous_single_precision_is_not_taken_for_even() -> None:
+    levels = count_levels(as_image(_rng().normal(1e5, 3, (200, 200)).astype(np.float32)))
+    assert levels.step != pytest.approx(2**-7, rel=1e-6)  # the spacing of float32 near 1e5
+
+
+@pytest.mark.parametrize("width", [2, 3, 8])
+def test_merged_levels_hold_equally_many_native_ones(width: int) -> None:
+    pixels = np.arange(240, dtype=np.uint8).reshape(16, 15)
+    levels = count_levels(as_image(pixels), quantization=width)
+    assert levels.step == width
+    assert set(levels.counts) == {width}
+    np.testing.assert_allclose(levels.values[0], (width - 1) / 2)
+
+
+def test_whole_numbers_get_whole_intervals() -> None:
+    pixels = np.rint(_rng().normal(0, 40_000, (300, 300))).astype(np.int32)
+    levels = count_levels(as_image(pixels))
+    assert levels.step == round(levels.step)
+    assert np.allclose(levels.values * 2, np.rint(levels.values * 2))
+
+
+def test_a_rare_bright_class_keeps_its_levels() -> None:
+    pixels = _rng().normal(100, 1, (300, 300))
+    pixels[:8, :8] = _rng().normal(5000, 300, (8, 8))
+    levels = count_levels(as_image(pixels))
+    assert levels.open_ends == (False, False)
+    assert np.abs(levels.values[levels.index] - pixels).max() <= levels.step * 0.5000001
+    assert levels.step < 0.2
+
+
+def test_a_width_far_below_the_range_is_refused() -> None:
+    with pytest.raises(OptionError, match=r"quantization must be at least 1e-9 of the range"):
+        count_levels(as_image(np.arange(12, dtype=np.uint8).reshape(3, 4)), quantization=1e-14)

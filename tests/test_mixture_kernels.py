@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import erfcx, log_ndtr
 
-from segmix.kernels import kernel
+from segmix.kernels import fast_exp, fast_log, kernel, mills_ratio
 from segmix.mixture import kernels
 from segmix.mixture.density import Observed
 
@@ -80,9 +80,9 @@ def test_mills_ratio_exp_and_log_to_the_last_digits() -> None:
     @kernel
     def evaluate(x, mills, exp, log):  # type: ignore[no-untyped-def]
         for i in range(x.size):
-            mills[i] = kernels.mills_ratio(x[i])
-            exp[i] = kernels.fast_exp(-x[i])
-            log[i] = kernels.fast_log(x[i])
+            mills[i] = mills_ratio(x[i])
+            exp[i] = fast_exp(-x[i])
+            log[i] = fast_log(x[i])
 
     x = np.concatenate([np.linspace(1e-8, 40, 20001), np.geomspace(1e-12, 700, 20001)])
     mills, exp, log = np.empty_like(x), np.empty_like(x), np.empty_like(x)

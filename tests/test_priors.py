@@ -153,3 +153,8 @@ def test_missing_prior_file() -> None:
 
 def test_every_family_has_its_name() -> None:
     assert set(FAMILIES) == {"normal", "uniform", "half-normal", "inverse-gamma", "dirichlet"}
+
+
+def test_means_that_cannot_ascend_are_refused() -> None:
+    with pytest.raises(OptionError, match=r"must let them ascend.*order the classes by intensity"):
+        Priors(means=Uniform((200.0, 10.0), (210.0, 20.0))).resolve(_observed(), 2)

@@ -240,7 +240,7 @@ def equalize(image: Image) -> Image:
 
 
 def rescale(image: Image, low: float, high: float) -> Image:
-    """Map the percentiles `low` and `high` of the pixels that count to 0 and 1, and clip beyond."""
+    """Map the percentiles `low` and `high` of the pixels that count to 0 and 1, and clip: new limits."""
     if not 0 <= low < high <= 100:
         raise OptionError(f"rescale: percentiles must satisfy 0 <= LOW < HIGH <= 100, got {low:g},{high:g}")
     field = _field(image)
@@ -249,7 +249,8 @@ def rescale(image: Image, low: float, high: float) -> Image:
     if start == end:
         raise OptionError(f"rescale: percentiles {low:g} and {high:g} are both {start:g}; widen them")
     scale = _skimage("exposure.rescale_intensity")
-    return _result(image, scale(field.values, in_range=(start, end), out_range=(0.0, 1.0)))
+    result = _result(image, scale(field.values, in_range=(start, end), out_range=(0.0, 1.0)))
+    return replace(result, limits=(0.0, 1.0))
 
 
 def crop(image: Image, top: int, left: int, height: int, width: int) -> Image:

@@ -52,7 +52,7 @@ def observe(levels: Levels) -> Observed:
     if levels.step == 0:
         return Observed(values, counts, np.arange(len(values)))
     half = levels.step / 2
-    after_gap = np.diff(values, prepend=values[0]) > 1.5 * levels.step
+    after_gap = np.diff(values, prepend=values[0]) > (1 + 1e-6) * levels.step
     columns = np.arange(len(values)) + np.cumsum(after_gap)
     nodes = np.sort(np.concatenate([[values[0] - half], values[after_gap] - half, values + half]))
     full = np.zeros(len(nodes) - 1)

@@ -2,8 +2,8 @@
 
 Given the classes of the pixels (multinomial counts at each level), weights are Dirichlet, and each mean and
 standard deviation is drawn from its conditional by slice sampling, exact for intervals and points and for
-every prior. The scheme is the lecture's: assignments, then parameters (Diebolt and Robert 1994, JRSS B 56,
-363).
+every prior: the lecture's scheme, assignments, then parameters (Diebolt and Robert 1994, JRSS B 56, 363). A
+jump to another mode is tried now and then.
 """
 
 from functools import partial
@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .density import Parameters, Target, pack, unpack
-from .em import random_starts
-from .independence import Proposal
+from .independence import Proposal, weigh
+from .starts import random_starts
 from .threads import in_threads
 
 Array = NDArray[np.float64]
 
 FAMILY_CODES = {"normal": 0, "uniform": 1, "half-normal": 2, "inverse-gamma": 3}
+SWEEPS = 5  # between two tries to jump
 BLOCK = 100  # sweeps between two chances to interrupt
 OVERDISPERSION = 3.0
 
@@ -72,7 +73,7 @@ class GibbsChains:
     quality: tuple[float | None, float | None] = (None, None)
 
     def __init__(self, target: Target, proposal: Proposal, rngs: list[np.random.Generator]) -> None:
-        self.target = target
+        self.target, self.proposal = target, proposal
         self.chains = init(target, proposal, rngs)
 
     def run(self, n: int) -> tuple[Array, Array]:
@@ -85,5 +86,16 @@ class GibbsChains:
         )
 
     def _run(self, chain: Chain, n: int) -> tuple[Array, Array]:
-        points = pack(step(self.target, chain, n))
+        """Five sweeps, then one independence Metropolis step, so that chains go from mode to mode."""
+        jumps = weigh(self.target, self.proposal, self.proposal.draw(-(-n // SWEEPS), rng=chain.rng))
+        thresholds = np.log(chain.rng.random(len(jumps.points)))
+        parts = []
+        for i, jump in enumerate(jumps.points):
+            parts.append(pack(step(self.target, chain, min(SWEEPS, n - i * SWEEPS))))
+            held = weigh(self.target, self.proposal, parts[-1][-1:])
+            if jumps.log_weights[i] - held.log_weights[0] > thresholds[i]:
+                parts[-1][-1] = jump
+                for part, new in zip(chain.state, unpack(jump), strict=True):
+                    part[:] = new
+        points = np.concatenate(parts)
         return points, self.target.log_density(points)

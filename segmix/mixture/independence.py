@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..diagnostics import pareto_k
 from .density import Target
-from .em import Mode
+from .modes import Mode
 from .threads import in_threads
 
 Array = NDArray[np.float64]
@@ -83,6 +83,40 @@ def around_modes(modes: list[Mode]) -> Proposal:
     shares = np.maximum(np.exp(evidence - evidence.max()), LOWEST_SHARE)
     factors = [mode.scales[:, None] * _inverse_factor(mode.precision) for mode in modes]
     return Proposal(shares / shares.sum(), np.stack([mode.point for mode in modes]), np.stack(factors))
+
+
+def with_exchanges(proposal: Proposal, n_classes: int) -> Proposal:
+    """Add components for classes whose order is uncertain.
+
+    Where two means are closer than four sds of their difference, sorting moves part of the posterior to the
+    place where the two classes have exchanged their weights, means and stds; no mode need be there.
+    """
+    shares, centers, factors = ([*part] for part in proposal)
+    for share, center, factor in zip(*proposal, strict=True):
+        covariance = np.einsum("ij,kj->ik", factor, factor)
+        for k in range(n_classes - 1):
+            i, j = n_classes - 1 + k, n_classes + k
+            variance = covariance[i, i] + covariance[j, j] - 2 * covariance[i, j]
+            if center[j] - center[i] < 4 * np.sqrt(variance):
+                exchange = _exchange(n_classes, k)
+                moved = np.einsum("ij,jk,lk->il", exchange, covariance, exchange)
+                shares.append(max(0.5 * share, LOWEST_SHARE))
+                centers.append(np.einsum("ij,j->i", exchange, center))
+                factors.append(np.linalg.cholesky(moved))
+    return Proposal(np.array(shares) / sum(shares), np.stack(centers), np.stack(factors))
+
+
+def _exchange(n_classes: int, k: int) -> Array:
+    """The matrix that exchanges classes k and k + 1 in the coordinates of ``density.pack``."""
+    order = np.arange(n_classes)
+    order[[k, k + 1]] = k + 1, k
+    classes = np.eye(n_classes)[order]
+    logits = classes[:, :-1]
+    matrix = np.zeros((3 * n_classes - 1, 3 * n_classes - 1))
+    matrix[: n_classes - 1, : n_classes - 1] = logits[:-1] - logits[-1]
+    matrix[n_classes - 1 : 2 * n_classes - 1, n_classes - 1 : 2 * n_classes - 1] = classes
+    matrix[2 * n_classes - 1 :, 2 * n_classes - 1 :] = classes
+    return matrix
 
 
 def _inverse_factor(precision: Array) -> Array:

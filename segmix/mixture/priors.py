@@ -100,7 +100,9 @@ class Priors:
         means = self.means or Normal((low + high) / 2, spread)
         stds = self.stds or Uniform(floor, max(spread / 2, 2 * floor))
         parts = (means, stds, self.weights or Dirichlet(1.0))
-        return ResolvedPriors(*(part.expand(n_classes) for part in parts))
+        resolved = ResolvedPriors(*(part.expand(n_classes) for part in parts))
+        _check_order(resolved.means)
+        return resolved
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,16 @@ class ResolvedPriors:
             kept.append(tuple(part[ascending] for part in draws))  # type: ignore[arg-type]
         weights, means, stds = (np.concatenate(parts)[:n] for parts in zip(*kept, strict=True))
         return weights, means, stds
+
+
+def _check_order(means: Family) -> None:
+    """Refuse uniform priors under which no means ascend."""
+    low, high = means.parameters
+    if means.name == "uniform" and not (np.maximum.accumulate(low) < high).all():
+        raise OptionError(
+            f"prior of means must let them ascend from class to class, got low {low.tolist()} and high "
+            f"{high.tolist()}; order the classes by intensity"
+        )
 
 
 def _family(source: str, part: str, given: object) -> Family:

@@ -12,7 +12,7 @@ from ..imaging.levels import Levels
 from ..posterior import Posterior
 from . import gibbs, independence
 from .density import Target, observe, unpack
-from .em import find_modes
+from .modes import find_modes
 from .priors import Priors
 
 Array = NDArray[np.float64]
@@ -89,6 +89,8 @@ def sample(levels: Levels, *, n_classes: int, priors: Priors, plan: Plan, source
     streams = np.random.SeedSequence(plan.seed).spawn(2 * plan.chains + 1)
     start, *rngs = [np.random.default_rng(stream) for stream in streams]
     proposal = independence.around_modes(find_modes(target, n_classes, rng=start))
+    if target.priors.exchangeable:
+        proposal = independence.with_exchanges(proposal, n_classes)
     proposal, _ = independence.adapt(target, proposal, rng=start)
     notes: list[str] = []
     if plan.sampler == "independence":

@@ -1,0 +1,173 @@
+"""Codes for pixels: small whole numbers that stand for intensities."""
+
+from functools import reduce
+from math import ceil, gcd
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError, OptionError
+from .image import Image
+
+Array = NDArray[np.float64]
+
+MAX_CODES = (1 << 16) - 2
+MAX_LEVELS = 4096
+BULK_CELLS = 64  # the least intervals that the bulk of the intensities gets when all are put on one grid
+
+
+class Encoded(NamedTuple):
+    """The code of every pixel, and what codes stand for.
+
+    ``values`` and ``counts`` (n_codes,) are the intensity of a code (NaN for pixels that do not count) and
+    how often it occurs; ``base`` is the spacing of the grid that the values lie on (0 for none); ``beyond``
+    tells whether the lowest and highest value stand for lower and higher intensities too. ``domain`` is None
+    where the codes tell which pixels count.
+    """
+
+    codes: NDArray[Any]
+    counts: NDArray[np.int64]
+    values: Array
+    base: float
+    beyond: tuple[bool, bool] = (False, False)
+    domain: NDArray[np.bool_] | None = None
+
+
+def encode(image: Image, width: float | None, *, exact: bool) -> Encoded:
+    """Give every pixel a code.
+
+    Integers over at most 65536 values are their own codes (less an offset). Others keep their distinct values
+    where these are few and evenly spaced, or where ``exact``, else they go on a grid of ``width``.
+    """
+    pixels = image.pixels
+    if pixels.dtype == bool:
+        return _encode_integers(image, pixels.view(np.uint8), 0)
+    if pixels.dtype in (np.uint8, np.uint16):
+        return _encode_integers(image, pixels, 0)
+    if np.issubdtype(pixels.dtype, np.integer):
+        low, high = int(pixels.min()), int(pixels.max())
+        if high - low < 1 << 16:
+            wide = pixels.astype(np.int64) if low < 0 else pixels  # a narrow type would wrap
+            return _encode_integers(image, (wide - wide.dtype.type(low)).astype(np.uint16), low)
+    return _encode_floats(image, width, exact=exact)
+
+
+def _encode_integers(image: Image, codes: NDArray[Any], offset: int) -> Encoded:
+    from .kernels import count_codes
+
+    n_codes = 1 << (8 * codes.dtype.itemsize)
+    codes = np.ascontiguousarray(codes)
+    counts = count_codes(codes.reshape(-1) if image.domain is None else codes[image.domain], n_codes)
+    base = float(reduce(gcd, np.unique(np.diff(np.flatnonzero(counts))).tolist(), 0) or 1)
+    return Encoded(codes, counts, np.arange(n_codes, dtype=np.float64) + offset, base, domain=image.domain)
+
+
+def _encode_floats(image: Image, width: float | None, *, exact: bool) -> Encoded:
+    counted = np.isfinite(image.pixels)
+    if image.domain is not None:
+        counted &= image.domain
+    sample = image.pixels[counted].astype(np.float64)
+    if not len(sample):
+        raise InputError(f"{image.source}: no finite pixel is in the domain; give a domain that covers some")
+    _check_magnitude(image.source, sample)
+    few = sample[:: max(1, len(sample) >> 16)]
+    most = MAX_CODES if exact else MAX_LEVELS
+    if len(np.unique(few)) <= most and len(values := np.unique(sample)) <= most:
+        base = _even_spacing(values, image.pixels.dtype)
+        if base or exact:
+            return _encode_values(image, counted, values, base)
+    return _encode_grid(image, counted, sample, few, width, exact=exact)
+
+
+def _check_magnitude(source: str, sample: Array) -> None:
+    low, high = float(sample.min()), float(sample.max())
+    if max(-low, high) > 1e100 or 0 < high - low < 1e-100:
+        raise InputError(
+            f"{source}: intensities must be below 1e100 and differ by more than 1e-100, "
+            f"got {low:.3g} to {high:.3g}; rescale them"
+        )
+
+
+def _even_spacing(values: Array, dtype: np.dtype[Any]) -> float:
+    """The common spacing of distinct values within the rounding of their type, 0 where there is none."""
+    if len(values) < 2:
+        return 1.0
+    epsilon = np.finfo(dtype).eps if np.issubdtype(dtype, np.floating) else 0.0
+    rounding = float(epsilon) / 2 * float(np.abs(values).max())
+    gaps = np.diff(values)
+    step = float(gaps.min())
+    if step < 16 * rounding:
+        return 0.0
+    for _ in range(3):  # the mean of short gaps knows the step better than the shortest
+        multiples = np.rint(gaps / step)
+        short = multiples <= 8
+        step = float(gaps[short].sum() / multiples[short].sum())
+    place = np.concatenate([[0.0], np.cumsum(np.rint(gaps / step))])
+    step = float((values[-1] - values[0]) / place[-1])
+    off = np.abs(values - values[0] - place * step).max()
+    return step if off < max(1e-3 * step, 2 * rounding) and place[-1] < 1 << 20 else 0.0
+
+
+def _encode_values(image: Image, counted: NDArray[np.bool_], values: Array, base: float) -> Encoded:
+    codes = np.full(image.pixels.shape, len(values), np.uint16)
+    codes[counted] = np.searchsorted(values, image.pixels[counted]).astype(np.uint16)
+    counts = np.bincount(codes[counted], minlength=len(values) + 1)
+    return Encoded(codes, counts, np.append(values, np.nan), base)
+
+
+def _encode_grid(
+    image: Image,
+    counted: NDArray[np.bool_],
+    sample: Array,
+    few: Array,
+    width: float | None,
+    *,
+    exact: bool,
+) -> Encoded:
+    from .kernels import count_codes, encode_grid
+
+    low, high = float(sample.min()), float(sample.max())
+    native = 1.0 if np.array_equal(few, np.rint(few)) and np.array_equal(sample, np.rint(sample)) else 0.0
+    start, stop, step = _lay_grid(low, high, few, width, native, trim=not exact)
+    bottom = start - (native or step) / 2
+    n = int((stop - bottom) / step) + 1
+    if n > MAX_CODES:
+        raise OptionError(
+            f"quantization {step:g} makes {n} levels of the intensities {start:g} to {stop:g}, "
+            f"at most {MAX_CODES} are allowed; use at least {(stop - start) / (MAX_CODES - 2):.3g}"
+        )
+    codes = np.empty(image.pixels.shape, np.uint16)
+    pixels = np.ascontiguousarray(image.pixels).reshape(-1)
+    encode_grid(pixels, counted.reshape(-1), bottom, step, n, codes.reshape(-1))
+    counts = count_codes(codes.reshape(-1), n + 1)
+    counts[n] = 0
+    least, most = image.limits
+    beyond = (
+        low < bottom or (least is not None and low <= least),
+        high > bottom + n * step or (most is not None and high >= most),
+    )
+    return Encoded(codes, counts, np.append(bottom + step * (np.arange(n) + 0.5), np.nan), step, beyond)
+
+
+def _lay_grid(
+    low: float, high: float, few: Array, width: float | None, native: float, *, trim: bool
+) -> tuple[float, float, float]:
+    """Start, stop and step of a grid: fine on the bulk, and on all where the bulk still gets 64 intervals.
+
+    Otherwise (outliers a thousand times as far) what lies further from the bulk than its width is left to the
+    end intervals. Whole numbers get whole steps.
+    """
+    bottom, top = (float(q) for q in np.quantile(few, (0.001, 0.999)))
+    if bottom == top:
+        bottom, top = low, high
+    spread = top - bottom
+    coarse = (high - low) / (MAX_CODES - 2)
+    if trim and coarse > spread / BULK_CELLS:
+        low, high = max(low, bottom - spread), min(high, top + spread)
+        coarse = 0.0
+    fine = (min(high, top + spread) - max(low, bottom - spread)) / (MAX_LEVELS - 1)
+    step = width or max(fine, coarse)
+    if native:
+        return float(np.floor(low)), high, native * ceil(step / native)
+    return low, high, step

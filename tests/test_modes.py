@@ -1,0 +1,105 @@
+"""EM, the search for modes, and proposals that cover all of them."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import segmix
+from segmix.imaging.image import as_image
+from segmix.imaging.levels import count_levels
+from segmix.mixture import kernels
+from segmix.mixture.density import Parameters, Target, observe, pack
+from segmix.mixture.em import em_step
+from segmix.mixture.independence import Proposal, _exchange
+from segmix.mixture.modes import climb, find_modes, fit_em
+from segmix.mixture.priors import Priors
+
+
+def _mixture(n: int, weights: list[float], means: list[float], stds: list[float]) -> NDArray[np.uint8]:
+    rng = np.random.default_rng(0)
+    z = rng.choice(len(weights), n, p=weights)
+    return np.clip(np.rint(rng.normal(np.array(means)[z], np.array(stds)[z])), 0, 255).astype(np.uint8)[None]
+
+
+def _target(pixels: NDArray[np.uint8], n_classes: int, quantization: object = "auto") -> Target:
+    observed = observe(count_levels(as_image(pixels), quantization=quantization))  # type: ignore[arg-type]
+    return Target(observed, Priors().resolve(observed, n_classes))
+
+
+@pytest.mark.parametrize("quantization", ["auto", None])
+def test_em_never_lowers_the_likelihood(quantization: object) -> None:
+    observed = _target(_mixture(2000, [0.3, 0.7], [60, 120], [15, 20]), 2, quantization).observed
+    parameters = Parameters(np.array([[0.5, 0.5]]), np.array([[90.0, 100.0]]), np.array([[30.0, 10.0]]))
+    likelihoods = []
+    for _ in range(60):
+        likelihood, parameters = em_step(observed, parameters)
+        likelihoods.append(likelihood[0])
+    assert (np.diff(likelihoods) > -1e-7).all()
+    assert likelihoods[-1] > likelihoods[0] + 100
+
+
+@pytest.mark.parametrize("quantization", ["auto", None])
+def test_em_ends_where_the_gradient_is_zero(quantization: object) -> None:
+    observed = _target(_mixture(2000, [0.3, 0.7], [60, 120], [15, 20]), 2, quantization).observed
+    parameters, likelihood = fit_em(observed, 2, tolerance=1e-14, rng=np.random.default_rng(1))
+    total, sizes, by_mean, by_log_std = kernels.scores(
+        observed.nodes, observed.counts, *(part[None] for part in parameters)
+    )
+    assert total[0] == pytest.approx(likelihood, abs=1e-3)
+    # in units of the standard errors, so that 0.01 is far below what the posterior can tell
+    assert np.abs(by_mean * parameters.stds / np.sqrt(sizes)).max() < 0.01
+    assert np.abs(by_log_std / np.sqrt(2 * sizes)).max() < 0.01
+    assert (np.diff(parameters.means) > 0).all()
+
+
+def test_a_mode_is_a_maximum_of_the_posterior() -> None:
+    target = _target(_mixture(2000, [0.3, 0.7], [60, 120], [15, 20]), 2)
+    mode = find_modes(target, 2, rng=np.random.default_rng(1))[0]
+    around = mode.point + 0.3 * mode.scales * np.random.default_rng(2).normal(size=(500, 5))
+    assert (target.log_density(around) < mode.log_density).all()
+    assert climb(target, around[0]).point == pytest.approx(mode.point, abs=1e-3)
+
+
+def test_a_narrow_class_inside_a_broad_one_is_found_from_every_seed() -> None:
+    """Gray ground between darker and brighter things: two quantile slices climb to a far worse mode."""
+    target = _target(_mixture(100_000, [0.2, 0.5, 0.3], [95, 128, 165], [8, 4, 8]), 2)
+    best = [find_modes(target, 2, rng=np.random.default_rng(seed))[0] for seed in range(6)]
+    assert np.ptp([mode.log_density for mode in best]) < 1e-3
+    assert min(np.exp(mode.point[3:]).min() for mode in best) < 4.2
+
+
+@pytest.mark.parametrize("k", [0, 1, 2])
+def test_the_exchange_matrix_exchanges_two_classes(k: int) -> None:
+    rng = np.random.default_rng(3)
+    weights, means, stds = rng.dirichlet(np.ones(4)), rng.normal(size=4), rng.random(4) + 0.1
+    order = np.arange(4)
+    order[[k, k + 1]] = k + 1, k
+    expected = pack(Parameters(weights[order], means[order], stds[order]))
+    np.testing.assert_allclose(_exchange(4, k) @ pack(Parameters(weights, means, stds)), expected, atol=1e-12)
+
+
+def test_classes_of_equal_means_are_in_both_orders() -> None:
+    """Which of two classes with one mean is the broad one: both samplers must say the same."""
+    pixels = _mixture(2000, [0.5, 0.5], [128, 128], [5, 20])
+    shares, errors = [], []
+    for sampler in ("independence", "gibbs"):
+        posterior = segmix.segment(pixels, sampler=sampler, draws=2000, rng=1).posterior
+        assert posterior.sampler == sampler
+        broad = posterior.stds[..., 0] > posterior.stds[..., 1]
+        shares.append(broad.mean())
+        errors.append(segmix.diagnostics.summarize(broad.astype(float)).mcse_mean)
+    assert 0.05 < shares[0] < 0.95
+    assert abs(shares[0] - shares[1]) < 4.5 * np.hypot(*errors)
+
+
+def test_a_proposal_density_integrates_its_draws() -> None:
+    """E_q[r / q] = 1 for a density r inside q, here one component of two."""
+    rng = np.random.default_rng(4)
+    factor = np.linalg.cholesky(np.array([[2.0, 0.6], [0.6, 1.0]]))
+    both = Proposal(
+        np.array([0.7, 0.3]), np.array([[0.0, 0.0], [3.0, 1.0]]), np.stack([factor, 0.5 * factor])
+    )
+    one = Proposal(np.array([1.0]), both.centers[:1], both.factors[:1])
+    points = both.draw(20_000, rng=rng)
+    ratio = np.exp(one.log_density(points) - both.log_density(points))
+    assert ratio.mean() == pytest.approx(1, abs=4.5 * ratio.std() / np.sqrt(len(ratio)))
