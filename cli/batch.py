@@ -82,6 +82,7 @@ class _Batch:
         self.model = _model(request)
         self.seed = draw_seed() if request.seed is None else request.seed
         self.seed_is_told = request.seed is not None
+        self.misused = 0  # pictures that failed by an option
         self.domain = None if request.domain is None else _read_domain(request.domain, request.max_pixels)
 
     def run(self) -> int:
@@ -98,7 +99,7 @@ class _Batch:
         if failed and len(self.jobs) > 1:
             self.console.error(f"{len(failed)} of {len(self.jobs)} images failed: {', '.join(failed)}")
         if failed:
-            return FAILED
+            return USAGE if self.misused == len(failed) else FAILED
         return UNCONVERGED if unconverged and not self.request.allow_unconverged else DONE
 
     def _attempt(self, job: Job) -> bool | None:
@@ -110,6 +111,7 @@ class _Batch:
             self._report(job, result, caught)
             return bool(result.posterior.verdict.converged)
         except Exception as error:
+            self.misused += isinstance(error, OptionError)
             tell(error, source=job.source, console=self.console, debug=self.request.debug)
             return None
 
@@ -132,7 +134,7 @@ class _Batch:
         if not self.seed_is_told:
             self.console.note(f"drew the seed {self.seed}; --seed {self.seed} gives the same again")
             self.seed_is_told = True
-        for note in result.image.notes:
+        for note in (*result.image.notes, *result.levels.notes):
             self.console.note(f"{job.source}: {note}")
         for message in dict.fromkeys(str(warning.message) for warning in caught if _matters(warning)):
             self.console.warning(f"{job.source}: {message}")

@@ -83,7 +83,9 @@ class Console:
         """Note when a kernel has to be compiled, which takes seconds; later runs find it cached."""
         from segmix.kernels import on_first_compilation
 
-        on_first_compilation(lambda: self.note("compiling, for some seconds, once on this machine"))
+        on_first_compilation(
+            lambda: self.note("compiling, for some seconds (a first run, or no cache that can be written)")
+        )
 
     @contextmanager
     def progress(self, total: int) -> Iterator[Callable[[str], None]]:

@@ -64,7 +64,12 @@ def expand(argument: str) -> list[str]:
     matches = sorted(glob.glob(argument, recursive=True))
     if not matches:
         raise OptionError(f"{argument}: no file matches this pattern; check it, and the folder you are in")
-    return [source for match in matches for source in (expand(match) if os.path.isdir(match) else [match])]
+    found = [
+        source for match in matches for source in (_pictures_in(match) if os.path.isdir(match) else [match])
+    ]
+    if not found:
+        raise OptionError(f"{argument}: matches only folders without pictures; give files or other folders")
+    return found
 
 
 def result_name(source: str) -> str:

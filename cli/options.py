@@ -64,7 +64,7 @@ Limits = Annotated[
 
 Sampler = Annotated[SamplerName, typer.Option(rich_help_panel=SAMPLING, help="How to draw.")]
 Draws = Annotated[
-    int, typer.Option(min=1, max=1_000_000, rich_help_panel=SAMPLING, help="Draws kept per chain.")
+    int, typer.Option(min=4, max=1_000_000, rich_help_panel=SAMPLING, help="Draws kept per chain.")
 ]
 Tune = Annotated[
     int | None,

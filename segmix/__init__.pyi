@@ -2,6 +2,7 @@ from .errors import ConvergenceWarning, InputError, OptionError, OutputError, Se
 from .imaging.files import read_image
 from .imaging.image import Image, as_image
 from .imaging.levels import Levels, count_levels
+from .mixture.distributions import Dirichlet, HalfNormal, InverseGamma, Normal, Uniform
 from .mixture.priors import Priors
 from .posterior import Posterior
 from .segmentation import Segmentation
@@ -12,15 +13,20 @@ __version__: str
 
 __all__ = [
     "ConvergenceWarning",
+    "Dirichlet",
+    "HalfNormal",
     "Image",
     "InputError",
+    "InverseGamma",
     "Levels",
+    "Normal",
     "OptionError",
     "OutputError",
     "Posterior",
     "Priors",
     "Segmentation",
     "SegmixError",
+    "Uniform",
     "__version__",
     "as_image",
     "count_levels",

@@ -129,6 +129,7 @@ def staged_folder(
             for name in names:
                 _sync(Path(folder, name))
             _sync(Path(folder))
+        check_target(target, overwrite=overwrite, keep=keep)  # again: it may have come up meanwhile
         _put_folder(temporary, Path(target))
 
 
@@ -216,6 +217,8 @@ def _named(target: PathLike) -> Path:
 
 
 def _check_replaceable(target: Path, keep: Sequence[PathLike]) -> None:
+    if not os.access(target, os.W_OK | os.X_OK):
+        raise OutputError(f"{target}: can't be replaced, because it may not be written to; change its mode")
     if any(target.iterdir()) and not _is_result(target):
         raise OutputError(
             f"{target}: can't be replaced, because segmix did not write it (it has no {SUMMARY} of ours); "

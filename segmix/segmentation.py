@@ -1,7 +1,8 @@
 """A segmented picture: labels, probabilities, their uncertainty, and the posterior they come from."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ class Segmentation:
     posterior : Posterior
     foreground : tuple of int
         The labels of the mask.
+    options : mapping
+        What was asked for, ready for JSON; with the picture it repeats the run.
     """
 
     original: Image
@@ -42,6 +45,7 @@ class Segmentation:
     levels: Levels
     posterior: Posterior
     foreground: tuple[int, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def n_classes(self) -> int:
@@ -103,9 +107,10 @@ class Segmentation:
 
     def summary(self) -> dict[str, Any]:
         """Everything but the pictures, ready for JSON: image, classes with intervals, verdict, versions."""
-        return record.summarize_segmentation(
+        numbers = record.summarize_segmentation(
             (self.original, self.image), self.levels, self.posterior, self.areas(), self.foreground
         )
+        return numbers | {"options": dict(self.options)}
 
     def table_text(self) -> str:
         """The classes with their intervals and the verdict, as lines of text."""
@@ -125,7 +130,7 @@ class Segmentation:
         """
         from .outputs import staged_folder
 
-        with staged_folder(folder, overwrite=overwrite) as temporary:
+        with staged_folder(folder, overwrite=overwrite, keep=[self.original.source]) as temporary:
             self._write(temporary)
 
     def _write(self, folder: Path) -> None:

@@ -3,7 +3,9 @@
 import os
 import warnings
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import asdict
+from hashlib import sha256
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -98,7 +100,19 @@ def segment(
         warnings.warn(
             f"{original.source}: the draws have not converged: {reasons}", ConvergenceWarning, stacklevel=2
         )
-    return Segmentation(original, processed, levels, posterior, labels)
+    asked = _asked(plan, original, processed, quantization)
+    return Segmentation(original, processed, levels, posterior, labels, asked)
+
+
+def _asked(plan: Plan, original: Image, processed: Image, quantization: Quantization) -> dict[str, Any]:
+    """What repeats the run beside the picture, classes and priors."""
+    domain = original.domain
+    return asdict(plan) | {
+        "quantization": quantization,
+        "preprocess": list(processed.steps),
+        "limits": list(original.limits),
+        "domain_sha256": None if domain is None else sha256(np.ascontiguousarray(domain).data).hexdigest(),
+    }
 
 
 def _preprocess(image: Image, steps: Sequence[str]) -> Image:

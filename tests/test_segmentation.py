@@ -192,7 +192,8 @@ def test_an_unconverged_run_says_so() -> None:
         result = segmix.segment(_stripes()[0], sampler="gibbs", chains=1, draws=4, tune=0, rng=1)
     assert not result.posterior.converged
     assert "NOT CONVERGED" in result.table_text()
-    assert result.posterior.notes == ("extended to 32 draws a chain",)
+    assert result.posterior.notes[0].startswith("extended to ")
+    assert result.summary()["options"]["draws"] == 4
 
 
 def test_repr(result: segmix.Segmentation) -> None:
@@ -270,3 +271,53 @@ def test_two_values_are_told_apart() -> None:
     np.testing.assert_array_equal(result.mask, pixels == 255)
     assert result.areas()[1].pixels.mean == pytest.approx(400, abs=1)
     assert result.posterior.converged
+
+
+def test_saving_over_the_folder_of_the_picture_keeps_the_picture(tmp_path: Path) -> None:
+    result = segmix.segment(_stripes()[0], rng=1, draws=100)
+    result.save(tmp_path / "res")
+    Pillow.fromarray(_stripes()[0]).save(tmp_path / "res/in.png")
+    again = segmix.segment(tmp_path / "res/in.png", rng=1, draws=100)
+    with pytest.raises(OutputError, match=r"holds .*in\.png, which replacing it would delete"):
+        again.save(tmp_path / "res", overwrite=True)
+    assert (tmp_path / "res/in.png").exists()
+
+
+def test_a_folder_that_comes_up_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = segmix.segment(_stripes()[0], rng=1, draws=100)
+    write = type(result.posterior).write
+
+    def write_slowly(posterior: object, path: object) -> None:
+        write(posterior, path)  # type: ignore[arg-type]
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out/thesis.txt").write_text("mine")
+
+    monkeypatch.setattr(type(result.posterior), "write", write_slowly)
+    with pytest.raises(OutputError, match="exists already"):
+        result.save(tmp_path / "out")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "thesis.txt"]
+
+
+def test_far_priors_end() -> None:
+    """A slice can be searched only where the means still resolve; a prior far from the data must not hang."""
+    priors = segmix.Priors(means=segmix.Normal(0.0, 1e15))
+    result = segmix.segment(_stripes()[0], n_classes=2, sampler="gibbs", priors=priors, rng=1, draws=100)
+    assert result.posterior.means.shape[2] == 2
+
+
+@pytest.mark.filterwarnings("ignore::segmix.errors.ConvergenceWarning")
+def test_levels_tell_what_is_clipped() -> None:
+    pixels = np.clip(_stripes()[0].astype(int) - 60, 0, 255).astype(np.uint8)
+    notes = segmix.count_levels(segmix.as_image(pixels)).notes
+    assert notes[0].startswith(f"{(pixels == 0).mean():.2%} of the pixels are clipped at the low end (0)")
+    codes = segmix.count_levels(segmix.as_image(pixels > 50)).notes
+    assert codes == ("2 values are taken as codes, not as rounded intensities",)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"quantization": 1e30}, "at most twice the range"), ({"quantization": 1e-17}, "at least 1e-9")],
+)
+def test_quantizations_that_make_no_sense(options: dict[str, float], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        segmix.segment(_stripes()[0], **options)  # type: ignore[arg-type]

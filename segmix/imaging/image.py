@@ -97,7 +97,7 @@ def as_image(
     domain : array_like of bool, optional
         Which pixels count, of the picture's shape. It narrows the domain that the picture has.
     axes : str, optional
-        "YX" or "ZYX"; needed only for 8-bit volumes with 3 or 4 columns, which look like color.
+        "YX" or "ZYX"; needed only for volumes with 3 or 4 columns, which look like color.
 
     Returns
     -------
@@ -211,7 +211,7 @@ def _check_shape(pixels: Pixels, axes: str | None) -> None:
         raise InputError(f"image must have at least one pixel, got shape {shape}; check how it was cut out")
     if axes is not None and axes != ("YX" if pixels.ndim == 2 else "ZYX"):
         raise InputError(f'axes must be "YX" for a 2-D and "ZYX" for a 3-D image, got {axes!r} for {shape}')
-    if axes is None and pixels.ndim == 3 and shape[-1] in (3, 4) and pixels.dtype == np.uint8:
+    if axes is None and pixels.ndim == 3 and shape[-1] in (3, 4):
         raise InputError(
             f"image must have one channel, got shape {shape}, which looks like color; "
             'convert to one channel, such as image[..., 0], or pass axes="ZYX" for a volume'

@@ -58,6 +58,20 @@ class Levels:
         return int(self.counts.sum())
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know of these levels: how much is clipped, and whether values are taken for codes."""
+        notes = [
+            f"{count / self.n_pixels:.2%} of the pixels are clipped at the {end} end ({value:g})"
+            for open_end, end, value, count in zip(
+                self.open_ends, ("low", "high"), self.values[[0, -1]], self.counts[[0, -1]], strict=True
+            )
+            if open_end
+        ]
+        if self.n_levels in (2, 3) and self.step * 8 == np.diff(self.values).min():
+            notes.append(f"{self.n_levels} values are taken as codes, not as rounded intensities")
+        return tuple(notes)
+
+    @property
     def index(self) -> NDArray[np.int32]:
         """The level of every pixel, -1 outside the domain; int32, the image's shape."""
         return self.paint(np.arange(self.n_levels, dtype=np.int32), fill=-1)
@@ -149,6 +163,10 @@ def _group(image: Image, encoded: Encoded, quantization: Quantization) -> Levels
     values = encoded.values[present]
     low, high = (-np.inf if image.limits[0] is None else image.limits[0]), image.limits[1]
     high = np.inf if high is None else high
+    if values[0] > high or values[-1] < low:
+        raise OptionError(
+            f"limits must hold some of the intensities ({values[0]:g} to {values[-1]:g}), got {image.limits}"
+        )
     open_ends = (
         bool(values[0] <= low) or encoded.beyond[0],
         bool(values[-1] >= high) or encoded.beyond[1],
@@ -175,6 +193,11 @@ def _merge(
         centers, level = np.unique(values, return_inverse=True)
         return centers, level, 0.0
     width = base if quantization == "auto" else float(quantization)
+    if len(values) > 1 and width > 2 * (values[-1] - values[0]):
+        raise OptionError(
+            f"quantization must be at most twice the range of the intensities "
+            f"({values[0]:g} to {values[-1]:g}), got {width:g}"
+        )
     if width < 1e-9 * (values[-1] - values[0]):
         raise OptionError(
             f"quantization must be at least 1e-9 of the range of the intensities "

@@ -177,12 +177,10 @@ def fill_slopes(
 def scores(
     nodes: Array, counts: Array, weights: Array, means: Array, stds: Array
 ) -> tuple[Array, Array, Array, Array]:
-    """Log likelihood and what its gradient is made of, for parameters (n_draws, n_classes).
+    """Log likelihood (n_draws,) and what its gradient is made of, for parameters (n_draws, n_classes).
 
-    Returns
-    -------
-    log likelihood (n_draws,), expected pixels of each class, and its derivatives with respect to the mean
-    and to the log of the standard deviation, each (n_draws, n_classes).
+    That is the expected pixels of each class, and the derivatives with respect to its mean and to the log of
+    its standard deviation, each (n_draws, n_classes).
     """
     n_draws, n_classes = weights.shape
     n, binned = counts.size, nodes.size > counts.size
@@ -315,6 +313,8 @@ def reachable(nodes, class_counts, families, priors, bounds, k, point, j, x, lef
     apart = False
     while right - left > 1.1 * width:
         middle = 0.5 * (left + right)
+        if not left < middle < right:
+            break
         apart |= (point[j] < middle) != (x < middle)
         if x < middle:
             right = middle

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import OptionError
 from .density import Observed, Parameters, Target, pack, unpack
 from .em import em_step
 from .starts import good_starts
@@ -75,6 +76,12 @@ def find_modes(target: Target, n_classes: int, *, rng: np.random.Generator) -> l
         if len(modes) == MAX_MODES:
             break
     modes = modes or [climb(target, _inside(target, n_classes, rng))]
+    modes = [mode for mode in modes if np.isfinite(mode.log_evidence)]
+    if not modes:
+        raise OptionError(
+            f"the prior rules out the data (intensities {target.observed.span[0]:g} to "
+            f"{target.observed.span[1]:g}), or holds numbers too large to compute with; widen it"
+        )
     modes.sort(key=lambda mode: -mode.log_evidence)
     return [mode for mode in modes if mode.log_evidence > modes[0].log_evidence - NEGLIGIBLE]
 

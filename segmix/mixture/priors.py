@@ -20,6 +20,7 @@ from .distributions import FAMILIES, Dirichlet, Family, Normal, Uniform
 Array = NDArray[np.float64]
 _FOR_MEANS = ("normal", "uniform")
 _FOR_STDS = ("uniform", "half-normal", "inverse-gamma")
+MAX_ROUNDS = 1000
 _ALLOWED = {"means": _FOR_MEANS, "stds": _FOR_STDS, "weights": ("dirichlet",)}
 
 
@@ -39,8 +40,7 @@ class Priors:
 
     Examples
     --------
-    >>> from segmix import Priors
-    >>> from segmix.mixture.distributions import Normal
+    >>> from segmix import Normal, Priors
     >>> Priors(means=Normal((20, 180), 15)).means
     Normal(mean=(20.0, 180.0), std=15.0)
     """
@@ -135,7 +135,14 @@ class ResolvedPriors:
     def sample(self, n: int, *, rng: np.random.Generator) -> tuple[Array, Array, Array]:
         """Draw n weights, means and stds, each (n, n_classes), means ascending."""
         kept: list[tuple[Array, Array, Array]] = []
+        rounds = 0
         while sum(len(draws[0]) for draws in kept) < n:
+            rounds += 1
+            if rounds > MAX_ROUNDS:
+                raise OptionError(
+                    "prior of means must let them ascend from class to class, but too few of "
+                    f"{n * MAX_ROUNDS} draws did; order the classes by intensity"
+                )
             draws = tuple(part.sample((n,), rng) for part in (self.weights, self.means, self.stds))
             if self.exchangeable:
                 order = np.argsort(draws[1], axis=1)

@@ -21,6 +21,8 @@ Sampler = Literal["independence", "gibbs"]
 SAMPLERS: tuple[Sampler, ...] = ("independence", "gibbs")
 MAX_CLASSES = 16
 TUNE = {"independence": 50, "gibbs": 500}
+MAX_DRAWS = 10**7
+HOPELESS_R_HAT = 1.5  # after a first doubling: more of the same will not do
 EXTENSIONS = 3  # a run that has not converged is doubled at most so often
 
 
@@ -39,11 +41,13 @@ class Plan:
             raise OptionError(f"sampler must be {' or '.join(SAMPLERS)}, got {self.sampler!r}")
         for name, least, most in (("draws", 4, 10**7), ("chains", 1, 1000), ("tune", 0, 10**7)):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, int | np.integer) and least <= value <= most):
+            if name == "tune" and value is None:
+                continue
+            if not (isinstance(value, int | np.integer) and least <= value <= most):
                 raise OptionError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
-        if self.chains * self.draws > 10**7:
+        if self.chains * self.draws > MAX_DRAWS:
             raise OptionError(
-                f"chains times draws must be at most 10000000, got {self.chains * self.draws}; use fewer"
+                f"chains times draws must be at most {MAX_DRAWS}, got {self.chains * self.draws}; use fewer"
             )
 
 
@@ -107,6 +111,13 @@ def check_classes(levels: Levels, n_classes: int, source: str = "array") -> None
     """Refuse a number of classes that the data cannot carry."""
     if not isinstance(n_classes, int | np.integer) or not 1 <= n_classes <= MAX_CLASSES:
         raise OptionError(f"n_classes must be a whole number from 1 to {MAX_CLASSES}, got {n_classes!r}")
+    if levels.n_pixels < 3 * n_classes - 1:
+        several = n_classes > 1
+        raise InputError(
+            f"{source}: too few pixels for {n_classes} {'classes' if several else 'class'}: at least "
+            f"{3 * n_classes - 1} must count, got {levels.n_pixels}; take a larger image"
+            f"{' or lower n_classes' if several else ''}"
+        )
     if n_classes > 1 and levels.n_levels == 1:
         raise InputError(
             f"{source}: the image is constant (every pixel is {levels.values[0]:g}), "
@@ -116,11 +127,6 @@ def check_classes(levels: Levels, n_classes: int, source: str = "array") -> None
         raise InputError(
             f"{source}: n_classes must be at most the number of distinct intensities ({levels.n_levels}), "
             f"got {n_classes}; lower n_classes (-k {levels.n_levels})"
-        )
-    if levels.n_pixels < 3 * n_classes - 1:
-        raise InputError(
-            f"{source}: too few pixels for {n_classes} classes: at least {3 * n_classes - 1} must count, "
-            f"got {levels.n_pixels}; lower n_classes or take a larger image"
         )
 
 
@@ -135,7 +141,10 @@ def _extend(
     for extension in range(EXTENSIONS + 1):
         more = [f"extended to {draws} draws a chain"] if extension else []
         posterior = _posterior(levels, target, plan, sampler, chains, (draws, tune), notes + more)
-        if posterior.converged or (posterior.pareto_k or 0.0) > diagnostics.MAX_PARETO_K:
+        hopeless = extension and max(row.r_hat for row in posterior.summary().values()) > HOPELESS_R_HAT
+        if posterior.converged or hopeless or (posterior.pareto_k or 0.0) > diagnostics.MAX_PARETO_K:
+            break
+        if 2 * draws * plan.chains > MAX_DRAWS:
             break
         tune += draws
         draws *= 2
