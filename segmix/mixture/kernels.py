@@ -1,9 +1,8 @@
 """The mixture's likelihood over levels, compiled.
 
-Nodes are the edges of contiguous intervals, one more than the counts (a recorded level stands for an
-interval), or the levels themselves, as many as the counts (a level stands for its point). Loops over levels
-are free of branches and of calls, so that the compiler makes them vector code; levels that every class
-finds further than 35 standard deviations away are done again on the log scale, one by one.
+Nodes are the edges of contiguous intervals, one more than the counts, or the levels themselves, as many as the
+counts. Loops over levels have no branches, so that the compiler makes them vector code; levels further than 35
+standard deviations from every class are done again on the log scale, one by one.
 """
 
 import math
@@ -250,8 +249,7 @@ def log_prior(family: int, first: float, second: float, x: float) -> float:
 def class_log_posterior(nodes, class_counts, families, priors, bounds, k, point, j, x):
     """Log conditional of one class at ``point`` (mean, log std) with coordinate j set to x.
 
-    ``priors`` is (2, 2, n_classes): of means and stds, first and second parameter; ``bounds`` (2,) hold the
-    mean.
+    ``priors`` is (2, 2, n_classes): of means and stds, both parameters; ``bounds`` (2,) hold the mean.
     """
     mean, log_std = (x, point[1]) if j == 0 else (point[0], x)
     if abs(log_std) > 300.0 or not bounds[0] < mean < bounds[1]:
