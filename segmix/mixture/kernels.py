@@ -1,8 +1,8 @@
 """The mixture's likelihood over levels, compiled.
 
-Nodes are the edges of contiguous intervals, one more than the counts, or the levels themselves, as many as the
-counts. Loops over levels have no branches, so that the compiler makes them vector code; levels further than 35
-standard deviations from every class are done again on the log scale, one by one.
+Nodes are the edges of contiguous intervals, one more than the counts, or the levels themselves. Loops over
+levels have no branches, so that the compiler makes them vector code; levels further than 35 standard
+deviations from every class are done again on the log scale.
 """
 
 import math
