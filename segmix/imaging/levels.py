@@ -93,7 +93,9 @@ class Levels:
         from .kernels import look_up
 
         known = self.level_of_code >= 0
-        by_code = np.where(known, table[..., self.level_of_code], np.asarray(fill, table.dtype))
+        by_code = np.ascontiguousarray(
+            np.where(known, table[..., self.level_of_code], np.asarray(fill, table.dtype))
+        )
         out = np.empty((*table.shape[:-1], *self.codes.shape), table.dtype)
         for row, target in zip(
             by_code.reshape(-1, len(known)), out.reshape(-1, self.codes.size), strict=True
