@@ -164,10 +164,13 @@ def _model(request: Request) -> dict[str, Any]:
 
 
 def _read_domain(path: str, max_pixels: int) -> Any:
-    """Return True where the picture is not zero."""
-    from segmix import read_image
+    """Return True where the picture is not zero; a palette's colors say nothing of its indexes."""
+    from segmix import InputError, read_image
 
-    return read_image(path, max_pixels=max_pixels).pixels != 0
+    image = read_image(path, max_pixels=max_pixels)
+    if any(note.startswith("palette") for note in image.notes):
+        raise InputError(f"{path}: a domain must be gray (0 leaves out), got a palette; use mask.png, say")
+    return image.pixels != 0
 
 
 def _matters(warning: warnings.WarningMessage) -> bool:

@@ -159,3 +159,12 @@ def test_overwriting_replaces_an_earlier_result_but_never_the_input(picture, cap
     assert run(["segment", "out/cells/cells.png", "-o", "out", "--overwrite", *FEW]) == 1
     assert "which replacing it would delete" in errors()[0]
     assert {"cells.png", "summary.json"} < set(names("out/cells"))
+
+
+def test_a_palette_is_no_domain(picture, errors):
+    write_png(
+        "roi.png", np.eye(24, 32, dtype=np.uint8), palette=np.array([[9, 0, 80], [255, 255, 0]], np.uint8)
+    )
+    assert run(["segment", "cells.png", "-o", "out", "--domain", "roi.png"]) == 1
+    assert "roi.png: a domain must be gray (0 leaves out), got a palette" in errors()[-1]
+    assert not os.path.exists("out")
