@@ -18,7 +18,7 @@ done; \
 if [ -z "$$python" ]; then echo "segmix needs Python 3.11, 3.12 or 3.13 with venv; name one: make PYTHON=python3.11" >&2; exit 1; fi
 endef
 
-.PHONY: help demo test test-slow test-pythons bench clean
+.PHONY: help demo test test-slow test-pythons pictures bench clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,13 @@ test-pythons: ## the quick tests on every Python found, 3.11 to 3.13, each in it
 			&& .venv-$$version/bin/pytest -q -m "not slow"; \
 		then summary+="$$version  passed\n"; else summary+="$$version  FAILED\n"; failed=1; fi; \
 	done; printf "\n$$summary"; exit $$failed
+
+pictures: $(STAMP) ## the pictures of the README
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	$(BIN)/segmix segment images/coins.png --preprocess gaussian:1 --preprocess background:50 -o "$$folder" --seed 1 -q && \
+	$(BIN)/segmix segment images/tissue.png -k 3 -o "$$folder" --seed 1 -q && \
+	cp "$$folder/coins/overlay.png" docs/images/coins_overlay.png && \
+	cp "$$folder/tissue/fit.png" docs/images/tissue_fit.png
 
 bench: $(STAMP) ## the figures of the README
 	@$(PIP) install --editable ".[bench]"

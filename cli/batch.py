@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from segmix.errors import ConvergenceWarning, OptionError, SegmixError
 from segmix.outputs import check_place, check_target
 
-from .console import Console, safe, to_json
+from .console import Console, safe
 from .failures import FAILED, USAGE, tell
 from .inputs import Job, plan_jobs
 from .interruptions import interruptions
@@ -141,9 +141,13 @@ class _Batch:
         if not result.posterior.verdict.converged:
             reasons = "; ".join(result.posterior.verdict.reasons)
             self.console.warning(f"{job.source}: not converged: {reasons}")
+        for caution in result.cautions:
+            self.console.warning(f"{job.source}: {caution}")
         if self.request.as_json:
+            from segmix.record import to_json
+
             record = {"input": job.source, "output": str(job.target), **result.summary()}
-            self.console.result(to_json(record))
+            self.console.result(to_json(record, one_line=True))
         elif not self.request.quiet:
             self.console.result(f"{safe(job.source)} -> {safe(str(job.target))}\n{result.table_text()}\n")
 

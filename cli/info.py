@@ -25,13 +25,15 @@ def info(
     debug: Debug = False,
 ) -> None:
     """Tell what segmix reads from a picture, and which options suit it."""
-    from .console import Console, to_json
+    from .console import Console
     from .failures import exit_on_failure
 
     console = Console()
     with exit_on_failure(console, source=image, debug=debug):
+        from segmix.record import to_json
+
         from .description import describe, to_text
 
         console.announce_compilation()
         record = describe(image, page=page, max_pixels=max_pixels)
-        console.result(to_json(record) if as_json else to_text(record))
+        console.result(to_json(record, one_line=True) if as_json else to_text(record))

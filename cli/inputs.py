@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segmix.errors import OptionError
+from segmix.outputs import is_result
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy"}
 SUFFIXES |= {".pbm", ".pgm", ".ppm", ".pnm"}
@@ -47,14 +48,17 @@ def expand(argument: str) -> list[str]:
     """Return the files that an argument stands for, sorted.
 
     A file is itself even if its name looks like a pattern; a folder stands for the pictures directly in it,
-    told by their suffix; a pattern for what it matches, ``**`` for any depth.
+    told by their suffix; a pattern for what it matches, ``**`` for any depth. Earlier results of segmix that
+    a pattern matches are left out.
 
     Raises
     ------
     OptionError
-        If a folder holds no picture, or nothing matches the pattern.
+        If a folder holds no picture or is an earlier result, or nothing matches the pattern.
     """
     if os.path.isdir(argument):
+        if is_result(argument):
+            raise OptionError(f"{argument}: is an earlier result of segmix; give the pictures it came from")
         found = _pictures_in(argument)
         if not found:
             raise OptionError(f"{argument}: is a folder without pictures; give files or another folder")
@@ -64,12 +68,19 @@ def expand(argument: str) -> list[str]:
     matches = sorted(glob.glob(argument, recursive=True))
     if not matches:
         raise OptionError(f"{argument}: no file matches this pattern; check it, and the folder you are in")
-    found = [
-        source for match in matches for source in (_pictures_in(match) if os.path.isdir(match) else [match])
-    ]
+    found = [source for match in matches for source in _pictures_of(match)]
     if not found:
-        raise OptionError(f"{argument}: matches only folders without pictures; give files or other folders")
+        raise OptionError(
+            f"{argument}: matches only earlier results or folders without pictures; give pictures"
+        )
     return found
+
+
+def _pictures_of(match: str) -> list[str]:
+    """Return what a pattern's match stands for, earlier results left out."""
+    if os.path.isdir(match):
+        return [] if is_result(match) else _pictures_in(match)
+    return [] if is_result(os.path.dirname(match)) else [match]
 
 
 def result_name(source: str) -> str:

@@ -29,8 +29,8 @@ def check_target(target: PathLike, *, overwrite: bool = False, keep: Sequence[Pa
     target : path
         The folder to be written. Missing parents are made later.
     overwrite : bool
-        Whether the folder may stand already. It must then be empty or hold the ``summary.json`` of an earlier
-        result, so that no other folder is ever deleted.
+        Whether the folder may stand already. It must then be empty or an earlier result, holding nothing but
+        the files that its ``summary.json`` lists, so that nothing else is ever deleted.
     keep : sequence of paths
         Files that must survive, such as the input; a target that holds one of them is refused.
 
@@ -219,7 +219,7 @@ def _named(target: PathLike) -> Path:
 def _check_replaceable(target: Path, keep: Sequence[PathLike]) -> None:
     if not os.access(target, os.W_OK | os.X_OK):
         raise OutputError(f"{target}: can't be replaced, because it may not be written to; change its mode")
-    if any(target.iterdir()) and not _is_result(target):
+    if any(target.iterdir()) and not is_result(target):
         raise OutputError(
             f"{target}: can't be replaced, because segmix did not write it (it has no {SUMMARY} of ours); "
             "choose another folder"
@@ -230,16 +230,30 @@ def _check_replaceable(target: Path, keep: Sequence[PathLike]) -> None:
             raise OutputError(
                 f"{target}: holds {os.fspath(path)}, which replacing it would delete; choose another folder"
             )
+    added = sorted({entry.name for entry in target.iterdir()} - _files_of(target))
+    if added:
+        raise OutputError(
+            f"{target}: holds {added[0]}, which segmix did not write and replacing it would delete; "
+            "move that away, or choose another folder"
+        )
 
 
-def _is_result(folder: Path) -> bool:
+def is_result(folder: PathLike) -> bool:
     """Return whether the folder holds the summary of a segmix result."""
+    return bool(_files_of(folder))
+
+
+def _files_of(folder: PathLike) -> set[str]:
+    """Return the files that a result's summary lists; none where it is no result."""
     try:
-        summary = json.loads((folder / SUMMARY).read_bytes())
+        summary = json.loads(Path(folder, SUMMARY).read_bytes())
     except (OSError, ValueError):
-        return False
-    versions = summary.get("versions") if isinstance(summary, dict) else None
-    return isinstance(versions, dict) and "segmix" in versions
+        return set()
+    summary = summary if isinstance(summary, dict) else {}
+    versions, files = summary.get("versions"), summary.get("files")
+    if not isinstance(versions, dict) or "segmix" not in versions:
+        return set()
+    return {SUMMARY, *map(str, files)} if isinstance(files, list) else {SUMMARY}
 
 
 def _status(path: Path) -> os.stat_result | None:

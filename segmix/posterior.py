@@ -82,6 +82,15 @@ class Posterior:
         """The number of classes K."""
         return int(self.means.shape[2])
 
+    def pooled(self, n: int | None = None) -> tuple[Array, Array, Array]:
+        """Weights, means and stds of n evenly spaced draws of all chains (all by default), (n, n_classes)."""
+        size = self.n_chains * self.n_draws
+        chosen = slice(None) if n is None else np.linspace(0, size - 1, min(n, size)).astype(int)
+        weights, means, stds = (
+            getattr(self, name).reshape(size, self.n_classes)[chosen] for name in PARAMETERS
+        )
+        return weights, means, stds
+
     def summary(self) -> dict[str, ParameterSummary]:
         """Mean, sd, central 94 % interval, MCSE, ESS and R-hat of every parameter, by name ("means[0]")."""
         return self._summary

@@ -21,6 +21,8 @@ from .posterior import PARAMETERS, Posterior
 Array = NDArray[np.float64]
 
 SCHEMA = 1
+MIN_DISTANCE = 1.0  # of neighboring means in root-mean-square stds; below, the sum of both has one peak
+MIN_PIXELS, MIN_SHARE = 10, 1e-3
 _BAND_DRAWS = 200
 _LIBRARIES = ("numpy", "scipy", "numba", "scikit-image", "pillow", "tifffile")
 
@@ -33,7 +35,7 @@ def summarize_segmentation(
     foreground: tuple[int, ...],
 ) -> dict[str, Any]:
     """Collect image (original and preprocessed), model, classes, verdict, versions; finite numbers only."""
-    record = {
+    record: dict[str, Any] = {
         "schema": SCHEMA,
         "image": _describe_image(*images, levels),
         "model": {
@@ -55,6 +57,7 @@ def summarize_segmentation(
         },
         "classes": [_describe_class(posterior, area) for area in areas],
         "verdict": {"converged": posterior.converged, "reasons": list(posterior.verdict.reasons)},
+        "cautions": find_cautions(posterior, areas),
         "versions": {"segmix": __version__, "python": platform.python_version()}
         | {name: version(name) for name in _LIBRARIES},
     }
@@ -90,6 +93,24 @@ def _describe_class(posterior: Posterior, area: Area) -> dict[str, Any]:
     }
 
 
+def find_cautions(posterior: Posterior, areas: Sequence[Area]) -> list[str]:
+    """Say where classes may be no classes: nearly all overlap, or hardly any pixels."""
+    means, stds = posterior.means.mean(axis=(0, 1)), posterior.stds.mean(axis=(0, 1))
+    distances = np.diff(means) / np.sqrt((stds[1:] ** 2 + stds[:-1] ** 2) / 2)
+    cautions = [
+        f"classes {k} and {k + 1} overlap: their means are {distance:.2f} standard deviations apart, less "
+        f"than {MIN_DISTANCE:g}; try fewer classes"
+        for k, distance in enumerate(distances.tolist())
+        if distance < MIN_DISTANCE
+    ]
+    return cautions + [
+        f"class {area.label} is small: about {area.pixels.mean:.0f} pixels ({area.fraction.mean:.2%}); "
+        "it may stand for a few odd pixels only"
+        for area in areas
+        if area.pixels.mean < MIN_PIXELS or area.fraction.mean < MIN_SHARE
+    ]
+
+
 def _finite(value: Any) -> Any:
     """Replace what JSON cannot hold: NaN and infinities become null."""
     if isinstance(value, dict):
@@ -101,9 +122,10 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def to_json(record: dict[str, Any]) -> str:
-    """Write a record as JSON text, two spaces deep."""
-    return json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+def to_json(record: dict[str, Any], *, one_line: bool = False) -> str:
+    """Write a record as JSON: two spaces deep, or in one line of ASCII; NaN and infinities become null."""
+    layout: dict[str, Any] = {} if one_line else {"indent": 2, "ensure_ascii": False}
+    return json.dumps(_finite(record), allow_nan=False, **layout)
 
 
 def format_table(posterior: Posterior, areas: Sequence[Area], foreground: tuple[int, ...]) -> str:
@@ -164,15 +186,11 @@ def expected_counts(posterior: Posterior, levels: Levels) -> tuple[Array, Array]
         The mean of each class's part. Without intervals, density times the smallest gap between levels.
     """
     observed = observe(levels)
-    flat = [
-        part.reshape(-1, posterior.n_classes) for part in (posterior.weights, posterior.means, posterior.stds)
-    ]
-    chosen = np.linspace(0, len(flat[0]) - 1, min(_BAND_DRAWS, len(flat[0]))).astype(int)
     width = 1.0 if observed.binned else float(np.diff(levels.values).min()) if levels.n_levels > 1 else 1.0
     parts = np.stack(
         [
-            flat[0][d][:, None] * np.exp(log_table(observed, flat[1][d], flat[2][d])[:, observed.columns])
-            for d in chosen
+            weights[:, None] * np.exp(log_table(observed, means, stds)[:, observed.columns])
+            for weights, means, stds in zip(*posterior.pooled(_BAND_DRAWS), strict=True)
         ]
     )
     parts *= levels.n_pixels * width

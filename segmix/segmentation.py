@@ -15,6 +15,7 @@ from .imaging.image import Image
 from .imaging.levels import Levels
 from .mixture.areas import Area, draw_areas, summarize_areas
 from .mixture.density import Parameters, class_probabilities, observe
+from .outputs import SUMMARY, staged_folder
 from .posterior import Posterior
 
 Array = NDArray[np.float64]
@@ -55,10 +56,7 @@ class Segmentation:
     @cached_property
     def table(self) -> Array:
         """p(z = k | v), averaged over all draws, for each class and level: (n_classes, n_levels)."""
-        posterior = self.posterior
-        parts = [
-            part.reshape(-1, self.n_classes) for part in (posterior.weights, posterior.means, posterior.stds)
-        ]
+        parts = self.posterior.pooled()
         moved = np.append(True, (np.diff(parts[1], axis=0) != 0).any(axis=1))
         times = np.diff(np.append(np.flatnonzero(moved), len(moved))).astype(np.float64)
         distinct = Parameters(*(part[moved] for part in parts))
@@ -112,6 +110,11 @@ class Segmentation:
         )
         return numbers | {"options": dict(self.options)}
 
+    @property
+    def cautions(self) -> list[str]:
+        """Where classes may be no classes: nearly all overlap, or hardly any pixels."""
+        return record.find_cautions(self.posterior, self.areas())
+
     def table_text(self) -> str:
         """The classes with their intervals and the verdict, as lines of text."""
         return record.format_table(self.posterior, self.areas(), self.foreground)
@@ -128,29 +131,30 @@ class Segmentation:
         OutputError
             If the folder stands already and ``overwrite`` is False, or cannot be written.
         """
-        from .outputs import staged_folder
-
         with staged_folder(folder, overwrite=overwrite, keep=[self.original.source]) as temporary:
             self._write(temporary)
 
     def _write(self, folder: Path) -> None:
         from .imaging.files import write_png, write_tiff
-        from .views import plots, render
+        from .views.render import palette
 
         # The overlay needs the most memory on the way, so it comes before the probabilities are there.
         write_png(folder / "overlay.png", self.overlay())
-        (folder / "fit.png").write_bytes(self._fit_figure(plots))
+        (folder / "fit.png").write_bytes(self.fit_figure())
         if self.image.pixels.ndim == 2:
-            write_png(folder / "labels.png", self.labels, palette=render.palette(self.n_classes))
+            write_png(folder / "labels.png", self.labels, palette=palette(self.n_classes))
             write_png(folder / "mask.png", self.mask)
         else:
             write_tiff(folder / "labels.tif", self.labels, axes=self.image.axes)
             write_tiff(folder / "mask.tif", self.mask.view(np.uint8) * np.uint8(255), axes=self.image.axes)
-        index, colors = self._entropy_picture(render)
+        index, colors = self._entropy_picture()
         write_png(folder / "entropy.png", self._plane(index), palette=colors)
         write_tiff(folder / "probabilities.tif", self.probabilities, axes="C" + self.image.axes)
         self.posterior.write(folder / "posterior.nc")
-        (folder / "summary.json").write_text(record.to_json(self.summary()), "utf-8", "backslashreplace")
+        files = sorted([*os.listdir(folder), SUMMARY])
+        (folder / SUMMARY).write_text(
+            record.to_json(self.summary() | {"files": files}) + "\n", "utf-8", "backslashreplace"
+        )
 
     def overlay(self) -> NDArray[np.uint8]:
         """The picture in gray, as it came unless cropped, with the foreground's contours: RGB uint8."""
@@ -166,22 +170,25 @@ class Segmentation:
             domain=domain,
         )
 
-    def _entropy_picture(self, render: Any) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def _entropy_picture(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """The entropy as indexes into colors, one byte a pixel."""
+        from .views.render import entropy_map
+
         bits = np.append(self._level_entropy, np.nan)
-        colors, index = np.unique(
-            render.entropy_map(bits[None], self.n_classes)[0], axis=0, return_inverse=True
-        )
+        colors, index = np.unique(entropy_map(bits[None], self.n_classes)[0], axis=0, return_inverse=True)
         return self.levels.paint(index[:-1].astype(np.uint8), fill=index[-1]), colors
 
     def _plane(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array itself, or the middle plane of a volume."""
         return array if array.ndim == 2 else array[array.shape[0] // 2]
 
-    def _fit_figure(self, plots: Any) -> bytes:
+    def fit_figure(self) -> bytes:
+        """The histogram with the fitted mixture and its 94 % interval, as a PNG file's bytes."""
+        from .views.plots import fit_figure
+
         total, classes = record.expected_counts(self.posterior, self.levels)
         title = f"{os.path.basename(self.image.source)}: {self.n_classes} classes"
-        return plots.fit_figure(  # type: ignore[no-any-return]
+        return fit_figure(
             self.levels.values,
             self.levels.counts,
             self.levels.step,

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from .errors import ConvergenceWarning, OptionError
 from .imaging.image import Image, as_image
 from .imaging.levels import Quantization, count_levels
 from .mixture.priors import Priors
-from .mixture.sampling import Plan, Sampler, check_classes, sample
+from .mixture.sampling import Plan, Sampler, check_classes, is_whole, sample
 from .segmentation import Segmentation
 
 Rng = int | np.random.SeedSequence | np.random.Generator | None
@@ -32,7 +32,7 @@ def segment(
     tune: int | None = None,
     chains: int = 4,
     quantization: Quantization = "auto",
-    preprocess: Sequence[str] = (),
+    preprocess: Sequence[str] | str | None = (),
     domain: ArrayLike | None = None,
     rng: Rng = None,
 ) -> Segmentation:
@@ -54,7 +54,7 @@ def segment(
         three times.
     quantization : "auto", float or None
         Width of the interval that a recorded level stands for; None for the plain normal density.
-    preprocess : sequence of str
+    preprocess : sequence of str, or str
         Steps such as "gaussian:1.5" or "background:25"; see ``segmix.imaging.preprocess``.
     domain : bool array of the image's shape, optional
         The pixels that count.
@@ -88,12 +88,14 @@ def segment(
     (9, True)
     """
     plan = Plan(sampler, draws, tune, chains, seed_of(rng))
+    priors = Priors() if priors is None else priors
+    if not isinstance(priors, Priors):
+        raise OptionError(f"priors must be segmix.Priors or None, got {priors!r}; take Priors.lecture(), say")
     original = as_image(image, domain=domain)
     processed = _preprocess(original, preprocess)
     levels = count_levels(processed, quantization=quantization)
     check_classes(levels, n_classes, original.source)
     labels = _foreground_labels(foreground, n_classes)
-    priors = Priors() if priors is None else priors
     posterior = sample(levels, n_classes=n_classes, priors=priors, plan=plan, source=original.source)
     if not posterior.converged:
         reasons = "; ".join(posterior.verdict.reasons)
@@ -115,12 +117,12 @@ def _asked(plan: Plan, original: Image, processed: Image, quantization: Quantiza
     }
 
 
-def _preprocess(image: Image, steps: Sequence[str]) -> Image:
-    if not len(steps):
+def _preprocess(image: Image, steps: Sequence[str] | str | None) -> Image:
+    if steps is None or not len(steps):
         return image
     from .imaging.preprocess import preprocess
 
-    return preprocess(image, [steps] if isinstance(steps, str) else steps)
+    return preprocess(image, steps)
 
 
 def seed_of(rng: Rng) -> int:
@@ -130,7 +132,7 @@ def seed_of(rng: Rng) -> int:
     """
     if isinstance(rng, np.random.Generator):
         words: NDArray[np.unsignedinteger] = rng.integers(0, 1 << 32, 4, dtype=np.uint32)
-    elif isinstance(rng, int | np.integer):
+    elif isinstance(rng, int | np.integer) and not isinstance(rng, bool):
         if rng < 0 or rng >= 1 << 128:
             raise OptionError(f"rng must be a seed from 0 to 2**128 - 1, got {rng}")
         return int(rng)
@@ -146,8 +148,8 @@ def _foreground_labels(foreground: Foreground, n_classes: int) -> tuple[int, ...
         if foreground not in ("bright", "dark"):
             raise OptionError(f"foreground must be 'bright', 'dark' or labels, got {foreground!r}")
         return (n_classes - 1,) if foreground == "bright" else (0,)
-    labels = (foreground,) if isinstance(foreground, int | np.integer) else tuple(foreground)
-    if not labels or not all(isinstance(k, int | np.integer) and 0 <= k < n_classes for k in labels):
+    labels = tuple(foreground) if isinstance(foreground, Iterable) else (foreground,)
+    if not labels or not all(is_whole(k) and 0 <= k < n_classes for k in labels):
         raise OptionError(
             f"foreground must name labels from 0 to {n_classes - 1} (n_classes is {n_classes}), "
             f"got {foreground!r}"

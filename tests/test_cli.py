@@ -11,6 +11,7 @@ from segmix_cli.main import run
 from segmix_cli.simulate import Kind
 
 import segmix
+from segmix.errors import OptionError
 from segmix.imaging.files import write_png
 from segmix.simulate import KINDS
 
@@ -174,6 +175,20 @@ def test_folders_and_patterns_stand_for_pictures(here):
     Path("d[1].png").unlink()
     assert expand("d[1].png") == ["d1.png"]
     assert expand("missing.png") == ["missing.png"]
+
+
+def test_earlier_results_are_no_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("out/a").mkdir(parents=True)
+    for name in ("b.png", "out/a/mask.png"):
+        Path(name).touch()
+    Path("out/a/summary.json").write_text('{"versions": {"segmix": "0.1.0"}, "files": ["mask.png"]}')
+    assert expand("*") == expand("**/*.png") == ["b.png"]
+    assert expand("out/a/mask.png") == ["out/a/mask.png"]
+    with pytest.raises(OptionError, match="out/a: is an earlier result of segmix; give the pictures"):
+        expand("out/a")
+    with pytest.raises(OptionError, match="matches only earlier results"):
+        expand("out/*")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from segmix import outputs
 from segmix.errors import OutputError
 from segmix.outputs import check_file, check_place, check_target, staged_file, staged_folder
 
-RESULT = '{"versions": {"segmix": "0.1.0"}}'
+RESULT = '{"versions": {"segmix": "0.1.0"}, "files": ["chapter.txt", "old.png"]}'
 
 
 def earlier_result(folder: Path) -> Path:
@@ -133,6 +133,14 @@ def test_a_folder_that_segmix_did_not_write_is_never_replaced(tmp_path, text):
         check_target(target, overwrite=True)
     (target / "summary.json").write_text(RESULT)
     check_target(target, overwrite=True)
+
+
+def test_a_file_that_somebody_added_to_a_result_is_never_deleted(tmp_path):
+    target = earlier_result(tmp_path / "result")
+    check_target(target, overwrite=True)
+    (target / "my notes.txt").write_text("years of work")
+    with pytest.raises(OutputError, match=r"result: holds my notes\.txt, which segmix did not write"):
+        check_target(target, overwrite=True)
 
 
 def test_an_empty_folder_may_be_overwritten(tmp_path):

@@ -210,7 +210,7 @@ def test_a_hostile_name_is_escaped_in_the_page(tmp_path: Path) -> None:
     assert "<img onerror" not in segmix.segment(name, rng=1, draws=100)._repr_html_()
 
 
-@pytest.mark.parametrize("n_classes", [0, -1, 17, 2.5, "2", None])
+@pytest.mark.parametrize("n_classes", [0, -1, 17, 2.5, "2", None, True])
 def test_wrong_n_classes(n_classes: object) -> None:
     with pytest.raises(OptionError, match="n_classes must be a whole number from 1 to 16, got"):
         segmix.segment(_stripes()[0], n_classes=n_classes)  # type: ignore[arg-type]
@@ -227,6 +227,9 @@ def test_wrong_n_classes(n_classes: object) -> None:
         ({"foreground": "light"}, "foreground must be 'bright', 'dark' or labels, got 'light'"),
         ({"foreground": (2,)}, r"foreground must name labels from 0 to 1 \(n_classes is 2\), got \(2,\)"),
         ({"foreground": ()}, "foreground must name labels"),
+        ({"foreground": None}, "foreground must name labels .* got None"),
+        ({"priors": "lecture"}, "priors must be segmix.Priors or None, got 'lecture'; take Priors"),
+        ({"draws": True}, "draws must be a whole number from 4 to 10000000, got True"),
         ({"rng": -1}, "rng must be a seed from 0"),
         ({"rng": 2**128}, "rng must be a seed from 0"),
         ({"rng": 1.5}, "rng must be a seed, SeedSequence, Generator or None, got float"),
@@ -256,6 +259,21 @@ def test_data_that_cannot_carry_the_classes(
 ) -> None:
     with pytest.raises(InputError, match=message):
         segmix.segment(pixels, n_classes=n_classes)
+
+
+def test_classes_that_overlap_or_are_tiny_are_named(result: segmix.Segmentation) -> None:
+    assert result.cautions == result.summary()["cautions"] == []
+    rng = np.random.default_rng(2)
+    pixels = np.clip(np.rint(rng.normal(100, 10, (80, 80))), 0, 255).astype(np.uint8)
+    pixels[0, :4] = 220, 222, 218, 221
+    small = segmix.segment(pixels, rng=1).cautions
+    assert small == ["class 1 is small: about 4 pixels (0.06%); it may stand for a few odd pixels only"]
+    priors = segmix.Priors(means=segmix.Normal((95.0, 100.0), 0.1), stds=segmix.InverseGamma(200.0, 2e4))
+    assert (
+        segmix.segment(pixels[1:], priors=priors, rng=1)
+        .cautions[0]
+        .startswith("classes 0 and 1 overlap: their means are 0.5")
+    )
 
 
 def test_one_class_of_a_constant_picture() -> None:

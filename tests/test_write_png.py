@@ -32,10 +32,9 @@ def test_png_round_trips_of_every_writable_kind(tmp_path, gray, color):
         write_png(path, array)
         expected = array * np.uint8(255) if array.dtype == np.bool_ else array
         np.testing.assert_array_equal(read_image(path).pixels, expected)
-    write_png(path, color, text={"seed": "7", "title": "ünï"})
+    write_png(path, color)
     with Pillow.open(path) as picture:
         np.testing.assert_array_equal(np.asarray(picture), color)
-        assert picture.text == {"seed": "7", "title": "ünï"}
 
 
 @pytest.mark.parametrize("n_colors", [1, 2, 3, 16, 17, 256])
@@ -50,7 +49,7 @@ def test_palette_png_stores_the_index(rng, n_colors):
 
 def test_png_bytes_depend_on_the_array_only(gray, color):
     assert encode_png(gray) == encode_png(np.asfortranarray(gray))
-    assert encode_png(color, text={"b": "1", "a": "2"}) == encode_png(color, text={"a": "2", "b": "1"})
+    assert encode_png(color) == encode_png(np.asfortranarray(color))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from PIL import PngImagePlugin, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from segmix.errors import InputError, OptionError, OutputError
 from segmix.imaging.guard import (
@@ -216,12 +216,7 @@ def _tiff_by_pillow(file: BinaryIO, page: int) -> tuple[Pixels, tuple[str, ...]]
     return decoded
 
 
-def encode_png(
-    array: NDArray[Any],
-    *,
-    palette: NDArray[np.uint8] | None = None,
-    text: dict[str, str] | None = None,
-) -> bytes:
+def encode_png(array: NDArray[Any], *, palette: NDArray[np.uint8] | None = None) -> bytes:
     """PNG of an array, the same bytes for the same array on one version of Pillow.
 
     Parameters
@@ -230,8 +225,6 @@ def encode_png(
         Gray, True as 255, or RGB; with `palette`, uint8 indices into it.
     palette : ndarray of uint8, (n_colors, 3), optional
         Colors of the indices, at most 256.
-    text : dict of str, optional
-        Text chunks, keyword to text.
 
     Raises
     ------
@@ -239,13 +232,10 @@ def encode_png(
         If the array or the palette is of another shape or type, or an index lies beyond the palette.
     """
     picture = _picture(array) if palette is None else _indexed(array, palette)
-    chunks = PngImagePlugin.PngInfo()
-    for keyword, words in sorted((text or {}).items()):
-        chunks.add_text(keyword, words)
     # Runs (Z_RLE) beat matches on gray in time and size; color repeats at a distance of 3, which runs miss.
     strategy = {"compress_type": zlib.Z_RLE} if picture.mode == "L" else {}
     target = io.BytesIO()
-    picture.save(target, "PNG", compress_level=1, pnginfo=chunks, **strategy)
+    picture.save(target, "PNG", compress_level=1, **strategy)
     return target.getvalue()
 
 
@@ -254,7 +244,6 @@ def write_png(
     array: NDArray[Any],
     *,
     palette: NDArray[np.uint8] | None = None,
-    text: dict[str, str] | None = None,
 ) -> None:
     """Write `encode_png` of an array to a file.
 
@@ -263,7 +252,7 @@ def write_png(
     OptionError, OutputError
         As `encode_png`; if the file cannot be written.
     """
-    data = encode_png(array, palette=palette, text=text)
+    data = encode_png(array, palette=palette)
     try:
         with open(path, "wb") as file:
             file.write(data)

@@ -6,7 +6,7 @@ import lzma
 import math
 import os
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -255,13 +255,7 @@ def _nodata(ifd: TiffPage) -> float | None:
         return None
 
 
-def write_tiff(
-    path: str | os.PathLike[str],
-    array: NDArray[Any],
-    *,
-    axes: str,
-    metadata: Mapping[str, Any] | None = None,
-) -> None:
+def write_tiff(path: str | os.PathLike[str], array: NDArray[Any], *, axes: str) -> None:
     """Write an uncompressed TIFF of one page per plane, the same bytes for the same array.
 
     Parameters
@@ -271,8 +265,6 @@ def write_tiff(
         Not treated as color, whatever its shape.
     axes : str
         One letter for each axis, ending in "YX", such as "CYX" for (classes, rows, cols).
-    metadata : mapping, optional
-        Further entries of the JSON description, such as {"classes": 3}.
 
     Raises
     ------
@@ -287,9 +279,10 @@ def write_tiff(
         raise OptionError(f"array must be float32, uint8 or uint16, got {array.dtype} {array.shape}")
     if len(axes) != array.ndim or not axes.endswith("YX"):
         raise OptionError(f'axes must name {array.ndim} axes and end in "YX", got {axes!r}')
-    description = {"axes": axes, **(metadata or {})}
     try:
-        imwrite(path, array, photometric="minisblack", metadata=description, software="segmix", byteorder="<")
+        imwrite(
+            path, array, photometric="minisblack", metadata={"axes": axes}, software="segmix", byteorder="<"
+        )
     except OSError as error:
         raise OutputError(
             f"{shown(path)}: cannot be written ({error.strerror}); choose another place"

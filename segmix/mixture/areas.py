@@ -38,13 +38,10 @@ def draw_areas(posterior: Posterior, levels: Levels, *, rng: np.random.Generator
     classes by one multinomial draw, so that both parameters and labels are uncertain.
     """
     observed = observe(levels)
-    flat = [
-        part.reshape(-1, posterior.n_classes) for part in (posterior.weights, posterior.means, posterior.stds)
-    ]
-    chosen = np.linspace(0, len(flat[0]) - 1, min(N_DRAWS, len(flat[0]))).astype(int)
-    areas = np.empty((len(chosen), posterior.n_classes), np.int64)
-    for row, draw in enumerate(chosen):
-        table = class_probabilities(observed, Parameters(*(part[draw : draw + 1] for part in flat)))
+    parts = posterior.pooled(N_DRAWS)
+    areas = np.empty(parts[0].shape, np.int64)
+    for row in range(len(areas)):
+        table = class_probabilities(observed, Parameters(*(part[row : row + 1] for part in parts)))
         areas[row] = rng.multinomial(levels.counts, (table / table.sum(axis=0)).T).sum(axis=0)
     return areas
 

@@ -43,7 +43,7 @@ class Plan:
             value = getattr(self, name)
             if name == "tune" and value is None:
                 continue
-            if not (isinstance(value, int | np.integer) and least <= value <= most):
+            if not (is_whole(value) and least <= value <= most):
                 raise OptionError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
         if self.chains * self.draws > MAX_DRAWS:
             raise OptionError(
@@ -107,9 +107,14 @@ def sample(levels: Levels, *, n_classes: int, priors: Priors, plan: Plan, source
     return _extend(levels, target, plan, "gibbs", followers, notes)
 
 
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number; True and False are not."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def check_classes(levels: Levels, n_classes: int, source: str = "array") -> None:
     """Refuse a number of classes that the data cannot carry."""
-    if not isinstance(n_classes, int | np.integer) or not 1 <= n_classes <= MAX_CLASSES:
+    if not is_whole(n_classes) or not 1 <= n_classes <= MAX_CLASSES:
         raise OptionError(f"n_classes must be a whole number from 1 to {MAX_CLASSES}, got {n_classes!r}")
     if levels.n_pixels < 3 * n_classes - 1:
         several = n_classes > 1

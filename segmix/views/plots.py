@@ -239,7 +239,6 @@ def _draw_bins(axes: Axes, bins: _Bins) -> None:
     axes.stairs(np.maximum(bins.counts, floor), color=_RIM, linewidth=0.8, **bars)
     marker = "o" if len(centers) <= 24 else None
     axes.fill_between(centers, low, high, color=_INK, alpha=0.3, linewidth=0, label="94 % interval")
-    axes.plot(centers, mean, color=_INK, linewidth=4, marker=marker, markersize=8, label="mixture")
     for k, (color, row) in enumerate(zip(palette(len(bins.classes)) / 255, bins.classes, strict=True)):
         axes.plot(
             centers,
@@ -252,6 +251,7 @@ def _draw_bins(axes: Axes, bins: _Bins) -> None:
             path_effects=_rim(),
             label=f"class {k}",
         )
+    axes.plot(centers, mean, color=_INK, linewidth=1.2, marker=marker, markersize=4, label="mixture")
 
 
 def _rim() -> list[AbstractPathEffect]:
