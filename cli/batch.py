@@ -4,10 +4,10 @@ import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from segmix.errors import ConvergenceWarning, OptionError, SegmixError
+from segmix.errors import ConvergenceWarning, OptionError, SegmixError, printable
 from segmix.outputs import check_place, check_target
 
-from .console import Console, safe
+from .console import Console
 from .failures import FAILED, USAGE, tell
 from .inputs import Job, plan_jobs
 from .interruptions import interruptions
@@ -149,7 +149,9 @@ class _Batch:
             record = {"input": job.source, "output": str(job.target), **result.summary()}
             self.console.result(to_json(record, one_line=True))
         elif not self.request.quiet:
-            self.console.result(f"{safe(job.source)} -> {safe(str(job.target))}\n{result.table_text()}\n")
+            self.console.result(
+                f"{printable(job.source)} -> {printable(str(job.target))}\n{result.table_text()}\n"
+            )
 
 
 def _model(request: Request) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What the user sees: results on stdout, everything else on stderr."""
 
+import atexit
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -11,25 +12,14 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-def safe(text: str) -> str:
-    r"""Return text in one line without control characters, which could move the cursor or forge a line.
-
-    Examples
-    --------
-    >>> safe("two\nlines")
-    'two\\nlines'
-    """
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
-    )
-
-
 def prepare_streams() -> None:
     """Make stdout and stderr take any text, and stand in for the streams that the caller closed."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+            stream = open(os.devnull, mode)  # noqa: SIM115
+            atexit.register(stream.close)
+            setattr(sys, name, stream)
         elif mode == "w" and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
@@ -78,16 +68,20 @@ class Console:
         if self.quiet or not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
             yield lambda name: None
             return
+        from segmix.errors import printable
+
         self._progress = progress = _bar()
         task, done = progress.add_task("", total=total), count()
         try:
             with progress:
-                yield lambda name: progress.update(task, completed=next(done), description=safe(name))
+                yield lambda name: progress.update(task, completed=next(done), description=printable(name))
         finally:
             self._progress = None
 
     def _tell(self, kind: str, message: str) -> None:
-        self._print(f"segmix: {kind}: {safe(message)}", sys.stderr)
+        from segmix.errors import printable
+
+        self._print(f"segmix: {kind}: {printable(message)}", sys.stderr)
 
     def _print(self, text: str, stream: TextIO) -> None:
         if self._progress is None:

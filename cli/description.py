@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmix import Image, Levels, count_levels, read_image
-
-from .console import safe
+from segmix.errors import printable
 
 SPIKE = 8.0
 """How many times its neighbors an end level must hold to look saturated."""
@@ -81,7 +80,9 @@ def to_text(record: dict[str, Any]) -> str:
         *(("note", note) for note in record["notes"]),
         ("try", record["suggestion"]),
     ]
-    return "\n".join([safe(record["input"]), *(f"  {name:<10}{safe(value)}" for name, value in rows)])
+    return "\n".join(
+        [printable(record["input"]), *(f"  {name:<10}{printable(value)}" for name, value in rows)]
+    )
 
 
 def _counted(image: Image) -> NDArray[Any]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import typer
 
-from segmix.errors import OptionError, SegmixError
+from segmix.errors import OptionError, SegmixError, printable
 
 from .console import Console
 from .interruptions import interruptions
@@ -34,7 +34,7 @@ def explain(error: Exception, *, source: str) -> str:
         message = (
             f"internal error ({type(error).__name__}: {error}); set SEGMIX_DEBUG=1 and report the traceback"
         )
-    for name in (source, "".join(letter for letter in source if letter.isprintable())):
+    for name in (source, printable(source)):
         message = message.removeprefix(f"{name}: ")
     return f"{source}: {message}"
 

@@ -105,6 +105,8 @@ def _check_distinct(jobs: Iterable[Job]) -> None:
     for job in jobs:
         key = os.path.normcase(job.target)
         if key in sources:
+            if sources[key] == job.source:
+                raise OptionError(f"{job.source}: is given twice; give it once")
             raise OptionError(
                 f"{sources[key]} and {job.source} would both be written to {job.target}; "
                 "rename one, or give them in two runs with different output folders"

@@ -31,7 +31,10 @@ class Interruptions:
             raise KeyboardInterrupt
 
     def settle(self) -> None:
-        """Stop repeating the exception, once nothing is left to be interrupted."""
+        """Hear no more signals, once nothing is left to be interrupted."""
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_IGN)
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 0.0)
 

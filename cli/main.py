@@ -86,6 +86,8 @@ def _failure(error: Exception) -> int:
 
     if isinstance(error, OSError):
         let_go(sys.stdout)
+    if isinstance(error, BrokenPipeError):
+        return 0  # nobody reads the help any more
     tell(error, source="segmix", console=Console(), debug="SEGMIX_DEBUG" in os.environ)
     return FAILED
 

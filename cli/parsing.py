@@ -72,7 +72,7 @@ def parse_prior(text: str) -> "Priors | None":
     try:
         return Priors.from_toml(text)
     except SegmixError as error:
-        raise OptionError(f"--prior: {error}") from error
+        raise type(error)(f"--prior: {error}") from error
 
 
 def parse_shape(text: str) -> tuple[int, int]:

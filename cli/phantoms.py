@@ -1,5 +1,6 @@
 """Writing a simulated picture and its truth."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +38,16 @@ def write_phantom(
     for path in (target, truth):
         check_file(path, overwrite=overwrite)
     phantom = simulate_phantom(kind, shape=shape, rng=np.random.default_rng(seed))
-    with (
-        staged_file(truth, overwrite=overwrite) as labels,
-        staged_file(target, overwrite=overwrite) as picture,
-    ):
-        write_png(labels, phantom.truth)
-        if target.suffix.lower() == ".png":
-            write_png(picture, phantom.pixels)
-        else:
-            write_tiff(picture, phantom.pixels, axes="YX")
+    is_new = not target.exists()
+    with ExitStack() as undo:
+        with staged_file(truth, overwrite=overwrite) as labels:
+            with staged_file(target, overwrite=overwrite) as picture:
+                write_png(labels, phantom.truth)
+                if target.suffix.lower() == ".png":
+                    write_png(picture, phantom.pixels)
+                else:
+                    write_tiff(picture, phantom.pixels, axes="YX")
+            if is_new:
+                undo.callback(target.unlink, missing_ok=True)
+        undo.pop_all()
     return target, truth

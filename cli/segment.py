@@ -7,7 +7,7 @@ from . import options as o
 HELP = """
 Segment images, each into its own folder below the output folder.
 
-IMAGE is a picture (PNG, JPEG, TIFF, BMP, GIF, WebP, NumPy's npy), a folder of pictures, or a quoted pattern.
+IMAGE is a picture (PNG, JPEG, TIFF, BMP, GIF, WebP, PBM/PGM/PPM, npy), a folder, or a quoted pattern.
 The folder gets labels, mask, probabilities, entropy, overlay, fit, posterior and summary.
 
 [bold]Examples[/bold]

@@ -52,7 +52,9 @@ def simulate(
     debug: Debug = False,
 ) -> None:
     """Make a picture with known truth."""
-    from .console import Console, safe
+    from segmix.errors import printable
+
+    from .console import Console
     from .failures import exit_on_failure
     from .parsing import draw_seed, parse_shape
 
@@ -67,4 +69,4 @@ def simulate(
         if seed is None:
             console.note(f"drew the seed {key}; --seed {key} gives the same again")
         for path in paths:
-            console.result(safe(str(path)))
+            console.result(printable(str(path)))

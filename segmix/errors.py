@@ -3,6 +3,8 @@
 Every message names the thing, the rule, what came and the remedy. Any other exception is a bug.
 """
 
+from numbers import Integral
+
 
 class SegmixError(Exception):
     """Something the user gave cannot be used; the message says what and what to do."""
@@ -22,3 +24,22 @@ class OptionError(SegmixError, ValueError):
 
 class ConvergenceWarning(UserWarning):
     """The draws do not support the answer; the message gives the reasons."""
+
+
+def printable(text: str) -> str:
+    r"""Return text in one line without control characters, which could move the cursor or forge a line.
+
+    Examples
+    --------
+    >>> printable("two\nlines")
+    'two\\nlines'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def check_whole(name: str, value: object, least: int, most: int | None = None) -> None:
+    """Raise OptionError unless a value is a whole number in a range; True and False are none."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or not (least <= value and (most is None or value <= most)):  # type: ignore[operator]
+        upward = "upward" if most is None else f"to {most}"
+        raise OptionError(f"{name} must be a whole number from {least} {upward}, got {value!r}; give one")

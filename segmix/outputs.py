@@ -10,11 +10,12 @@ import os
 import secrets
 import shutil
 import stat
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import OutputError
+from .errors import OptionError, OutputError
 
 SUMMARY = "summary.json"
 _LONGEST_NAME = 200  # bytes of the target's name in the temporary one; file systems allow 255 in all
@@ -130,7 +131,10 @@ def staged_folder(
                 _sync(Path(folder, name))
             _sync(Path(folder))
         check_target(target, overwrite=overwrite, keep=keep)  # again: it may have come up meanwhile
-        _put_folder(temporary, Path(target))
+        if overwrite:
+            _replace_folder(temporary, Path(target), keep)
+        else:
+            os.rename(temporary, target)  # fails where a folder that holds something has come up
 
 
 @contextmanager
@@ -158,6 +162,7 @@ def staged_file(target: PathLike, *, overwrite: bool = False) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         if overwrite:
+            check_file(target, overwrite=True)  # again: a pipe or a device may have come up meanwhile
             os.replace(temporary, target)
         else:
             _put_new_file(temporary, Path(target))
@@ -174,7 +179,8 @@ def _staged(target: Path) -> Iterator[Path]:
         _sync(target.parent)
         made = []
     except OutputError as error:
-        raise OutputError(str(error).replace(str(temporary), str(target))) from error
+        said = str(error).replace(str(temporary), str(target))
+        raise OutputError(said.replace(str(temporary.with_suffix(".old")), str(target))) from error
     except OSError as error:
         raise _unwritable(target, error) from error
     finally:
@@ -186,17 +192,22 @@ def _staged(target: Path) -> Iterator[Path]:
                 break
 
 
-def _put_folder(temporary: Path, target: Path) -> None:
+def _replace_folder(temporary: Path, target: Path, keep: Sequence[PathLike]) -> None:
     """Rename the temporary folder to the target; an old target is moved aside first and then deleted."""
     aside = temporary.with_suffix(".old")
     try:
         if target.exists():
             os.rename(target, aside)
+            _check_replaceable(aside, keep)  # what was moved is what was looked at
         os.rename(temporary, target)
     finally:
         if aside.exists() and not target.exists():
             os.rename(aside, target)
         _remove(aside)
+        if aside.exists():
+            warnings.warn(
+                f"{target}: the earlier result could not be deleted whole, see {aside}", stacklevel=5
+            )
 
 
 def _put_new_file(temporary: Path, target: Path) -> None:
@@ -210,6 +221,8 @@ def _put_new_file(temporary: Path, target: Path) -> None:
 
 
 def _named(target: PathLike) -> Path:
+    if not isinstance(target, str | os.PathLike):
+        raise OptionError(f"target must be a path, got {target!r}; give for example 'out'")
     path = Path(target)
     if path.name in ("", ".."):
         raise OutputError(f"{path}: has no name of its own; name a new folder or file, such as out")

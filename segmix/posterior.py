@@ -215,12 +215,16 @@ class Posterior:
         """
         import h5netcdf
 
+        from .imaging.guard import open_regular
+
+        try:
+            open_regular(path).close()
+        except InputError as error:
+            raise InputError(f"{path}: {error}".replace("picture", "posterior.nc")) from None
         try:
             with h5netcdf.File(path, "r") as file:
                 return cls._from_groups(str(path), file.groups)
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file; give a posterior.nc that segmix wrote") from None
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, TypeError) as error:
             reason = " ".join(str(error).split())
             raise InputError(
                 f"{path}: is not a posterior that segmix wrote, or is damaged ({reason}); make it anew"

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any, Literal
@@ -10,11 +10,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import ConvergenceWarning, OptionError
+from .errors import ConvergenceWarning, OptionError, check_whole
 from .imaging.image import Image, as_image
 from .imaging.levels import Quantization, count_levels
 from .mixture.priors import Priors
-from .mixture.sampling import Plan, Sampler, check_classes, is_whole, sample
+from .mixture.sampling import Plan, Sampler, check_classes, sample
+from .mixture.threads import in_background
 from .segmentation import Segmentation
 
 Rng = int | np.random.SeedSequence | np.random.Generator | None
@@ -118,11 +119,11 @@ def _asked(plan: Plan, original: Image, processed: Image, quantization: Quantiza
 
 
 def _preprocess(image: Image, steps: Sequence[str] | str | None) -> Image:
-    if steps is None or not len(steps):
+    if steps is None or (isinstance(steps, Sized) and not len(steps)):
         return image
     from .imaging.preprocess import preprocess
 
-    return preprocess(image, steps)
+    return in_background(preprocess, image, steps)
 
 
 def seed_of(rng: Rng) -> int:
@@ -133,25 +134,25 @@ def seed_of(rng: Rng) -> int:
     if isinstance(rng, np.random.Generator):
         words: NDArray[np.unsignedinteger] = rng.integers(0, 1 << 32, 4, dtype=np.uint32)
     elif isinstance(rng, int | np.integer) and not isinstance(rng, bool):
-        if rng < 0 or rng >= 1 << 128:
-            raise OptionError(f"rng must be a seed from 0 to 2**128 - 1, got {rng}")
+        check_whole("rng", rng, 0, (1 << 128) - 1)
         return int(rng)
     elif rng is None or isinstance(rng, np.random.SeedSequence):
         words = (rng or np.random.SeedSequence()).generate_state(4)
     else:
-        raise OptionError(f"rng must be a seed, SeedSequence, Generator or None, got {type(rng).__name__}")
+        raise OptionError(
+            f"rng must be a seed, SeedSequence, Generator or None, got {type(rng).__name__}; give a number"
+        )
     return int.from_bytes(words.astype("<u4").tobytes(), "little")
 
 
 def _foreground_labels(foreground: Foreground, n_classes: int) -> tuple[int, ...]:
     if isinstance(foreground, str):
         if foreground not in ("bright", "dark"):
-            raise OptionError(f"foreground must be 'bright', 'dark' or labels, got {foreground!r}")
+            raise OptionError(f"foreground must be 'bright', 'dark' or labels, got {foreground!r}; name one")
         return (n_classes - 1,) if foreground == "bright" else (0,)
     labels = tuple(foreground) if isinstance(foreground, Iterable) else (foreground,)
-    if not labels or not all(is_whole(k) and 0 <= k < n_classes for k in labels):
-        raise OptionError(
-            f"foreground must name labels from 0 to {n_classes - 1} (n_classes is {n_classes}), "
-            f"got {foreground!r}"
-        )
+    if not labels:
+        raise OptionError(f"foreground must name a label, got {foreground!r}; use 'bright' or 'dark'")
+    for label in labels:
+        check_whole("label in foreground", label, 0, n_classes - 1)
     return tuple(sorted({int(k) for k in labels}))

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from segmix_cli.console import safe
-from segmix_cli.inputs import expand, result_name
+from segmix_cli.inputs import expand, plan_jobs, result_name
 from segmix_cli.main import run
+from segmix_cli.phantoms import write_phantom
 from segmix_cli.simulate import Kind
 
 import segmix
-from segmix.errors import OptionError
+from segmix import outputs
+from segmix.errors import OptionError, printable
 from segmix.imaging.files import write_png
 from segmix.simulate import KINDS
 
@@ -189,6 +190,8 @@ def test_earlier_results_are_no_pictures(tmp_path: Path, monkeypatch: pytest.Mon
         expand("out/a")
     with pytest.raises(OptionError, match="matches only earlier results"):
         expand("out/*")
+    with pytest.raises(OptionError, match="is given twice; give it once"):
+        plan_jobs(["b.png", "b.png"], "new")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +228,7 @@ def test_any_file_name_is_printed_safely(picture, capsys, name, errors):
     os.rename("cells.png", name)
     assert run(["segment", "-o", "out", *FEW, "--", name]) == 0
     out, err = capsys.readouterr()
-    assert out.splitlines()[0] == f"{safe(name)} -> out/{safe(name[:-4])}"
+    assert out.splitlines()[0] == f"{printable(name)} -> out/{printable(name[:-4])}"
     assert "\x1b" not in out + err
     assert names("out") == [name[:-4]]
     assert run(["segment", "-o", "new", "--json", *FEW, "--", name]) == 0
@@ -233,12 +236,12 @@ def test_any_file_name_is_printed_safely(picture, capsys, name, errors):
     os.unlink(name)
     assert run(["info", f"./{name}"]) == 1
     (line,) = errors()
-    assert line.startswith(f"segmix: error: ./{safe(name)}: no such file; ")
+    assert line.startswith(f"segmix: error: ./{printable(name)}: no such file; ")
 
 
 def test_safe_text_keeps_what_can_be_printed():
-    assert safe("caf\u00e9 \u4e2d [red] %s") == "caf\u00e9 \u4e2d [red] %s"
-    assert safe("\r\x1b[2K\x00\udce9\u202e") == "\\r\\x1b[2K\\x00\\udce9\\u202e"
+    assert printable("caf\u00e9 \u4e2d [red] %s") == "caf\u00e9 \u4e2d [red] %s"
+    assert printable("\r\x1b[2K\x00\udce9\u202e") == "\\r\\x1b[2K\\x00\\udce9\\u202e"
 
 
 def test_info_describes_and_suggests(here, capsys):
@@ -304,6 +307,21 @@ def test_simulate_writes_a_picture_and_its_truth(here, capsys, kind, errors):
     assert "exists already" in errors()[0]
     assert run(["simulate", kind, "--shape", "64,80", "--seed", "3", "--overwrite"]) == 0
     assert names() == sorted([picture, truth])
+
+
+def test_a_picture_without_its_truth_does_not_stay(here, monkeypatch):
+    put, calls = outputs._put_new_file, []
+
+    def interrupted(temporary, target):
+        calls.append(target)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        put(temporary, target)
+
+    monkeypatch.setattr(outputs, "_put_new_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_phantom("cells", Path("a.png"), shape=(64, 64), seed=1, overwrite=False)
+    assert names() == []
 
 
 def test_the_kinds_of_the_command_are_those_of_the_library():

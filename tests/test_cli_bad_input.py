@@ -102,7 +102,6 @@ USAGE = [
         for ends in ("1", "2,1", "1,1", "nan,1", "0,inf", "a,b", "1,2,3", "")
     ),
     (["segment", "cells.png", "-o", "out", "--preprocess", "sharpen"], "'sharpen'"),
-    (["segment", "cells.png", "-o", "out", "--prior", "none.toml"], "--prior: none.toml"),
     (["segment", "cells.png", "-o", "out", "--prior", "bad.toml"], "--prior: bad.toml"),
     (["segment", "cells.png", "-o", "out", "--prior", "unknown.toml"], "smoothness"),
     (["simulate", "faces"], "'faces'"),

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 FEW = ("--draws", "250", "--seed", "1")
@@ -139,3 +140,21 @@ def test_an_interruption_while_writing_leaves_the_earlier_result(picture, tmp_pa
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
     assert names("out") == ["cells"]
     assert names("out/cells") == ["summary.json"]
+
+
+def test_an_interruption_is_heard_while_a_filter_works(tmp_path):
+    pixels = np.random.default_rng(1).integers(0, 256, (1200, 1200), dtype=np.uint8)
+    np.save(tmp_path / "large.npy", pixels)
+    process = subprocess.Popen(
+        command_line("segment", "large.npy", "-o", "out", "--preprocess", "median:25"),
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=let_interrupt,
+    )
+    time.sleep(5.0)  # scikit-image is imported, and the median takes half a minute
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    assert (process.communicate(timeout=60)[1], process.returncode) == ("", 130)
+    assert time.monotonic() - start < 5.0
+    assert names(tmp_path) == ["large.npy"]

@@ -210,9 +210,9 @@ def test_garbage_exif_is_harmless(save, gray, garbage):
 def test_several_frames_need_a_page(save, gray, kind, options):
     others = [Pillow.fromarray(np.roll(gray, shift)) for shift in (1, 2)]
     path = save(gray, kind, save_all=True, append_images=others, **options)
-    with pytest.raises(InputError, match=r"picture: 3 pages; choose one with page=0\.\.2 \(--page\)$"):
+    with pytest.raises(InputError, match=r"picture: 3 pages; choose one with --page 0\.\.2 \(read_image"):
         read_image(path)
-    with pytest.raises(InputError, match=r"page 3 does not exist, 3 in the file; choose page=0\.\.2"):
+    with pytest.raises(InputError, match=r"page 3 does not exist, 3 in the file; choose --page 0\.\.2"):
         read_image(path, page=3)
     for page in range(3):
         pixels = read_image(path, page=page).pixels
@@ -223,7 +223,7 @@ def test_several_frames_need_a_page(save, gray, kind, options):
 def test_a_single_page_may_be_named(save, gray):
     assert read_image(save(gray, "PNG"), page=0).shape == gray.shape
     with pytest.raises(
-        InputError, match="page 1 does not exist, 1 in the file; choose page=0 or leave it out"
+        InputError, match="page 1 does not exist, 1 in the file; choose page 0 or leave it out"
     ):
         read_image(save(gray, "PNG"), page=1)
 
@@ -262,6 +262,20 @@ def test_portable_maps_keep_their_values_and_range(tmp_path, stored, values, top
     image = read_image(path)
     assert image.pixels.astype(int).tolist() == values
     assert image.limits == ((0, top) if top else (None, None))
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        (b"P5 2 1 255 ab" + b"P5 2 1 255 ab", "holds several pictures; split it"),
+        (b"P1 3 1 1 2 0", "plain bitmap holds 0 and 1 only, got b'2'"),
+    ],
+)
+def test_portable_maps_that_would_be_read_in_part(tmp_path, stored, message):
+    path = tmp_path / "a.pgm"
+    path.write_bytes(stored)
+    with pytest.raises(InputError, match=message):
+        read_image(path)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_what_is_not_there_or_not_a_file(tmp_path):
             "socket": "a socket, not a regular file; copy",
             "folder/../pipe/x.png": "a part of the path is a file and not a folder; check",
             "n" * 300: "cannot be opened (File name too long)",
-            "a\0b.png": "cannot be opened (embedded null byte)",
+            "a\0b.png": "embedded null",
         }
         start = perf_counter()
         for name, message in expected.items():
@@ -219,7 +219,7 @@ def test_big_tiffs_loop_too(refusal):
         (np.zeros(7), r"has shape (7,), not 2-D or 3-D; save one picture"),
         (np.zeros((0, 7)), "none at all"),
         (np.full((2, 2), np.nan), "finite pixel, all 4 are NaN"),
-        (np.full((2, 2), 2**60), "integers within +-2**53"),
+        (np.full((2, 2), 2**60), "integers within +-2**44"),
         (np.zeros((9, 9, 3), np.uint8), "looks like color; convert to one channel"),
     ],
 )
@@ -241,7 +241,7 @@ def test_npy_is_never_unpickled(refusal, tmp_path):
     "options", [{"page": -1}, {"page": True}, {"page": "0"}, {"max_pixels": 0}, {"max_pixels": 1.5}]
 )
 def test_options_out_of_range_are_option_errors(options):
-    with pytest.raises(OptionError, match="must be an integer"):
+    with pytest.raises(OptionError, match="must be a whole number from"):
         read_image("any.png", **options)
 
 

@@ -5,16 +5,19 @@ import sys
 import numpy as np
 import pytest
 
-from segmix.errors import InputError
+from segmix.errors import InputError, OptionError
 from segmix.imaging.files import write_png
 from segmix.imaging.image import Image, as_image
 
 
 @pytest.mark.parametrize("dtype", ["?", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f4", "f8"])
-def test_arrays_pass_without_a_copy_in_their_own_type(dtype):
+def test_arrays_are_copied_in_their_own_type(dtype):
     pixels = np.arange(12).reshape(3, 4).astype(dtype)
     image = as_image(pixels)
-    assert np.shares_memory(image.pixels, pixels)
+    np.testing.assert_array_equal(image.pixels, pixels)
+    assert image.pixels.dtype == pixels.dtype
+    assert not np.shares_memory(image.pixels, pixels)
+    assert as_image(image) is image
     assert (image.axes, image.source, image.domain, image.notes) == ("YX", "array", None, ())
     assert (image.shape, image.n_pixels) == ((3, 4), 12)
 
@@ -100,11 +103,14 @@ def test_domains_narrow_and_masked_pixels_leave():
         (np.ones(5), r"got shape \(5,\); pick one plane"),
         (np.ones((2, 2, 2, 2)), r"got shape \(2, 2, 2, 2\)"),
         (np.ones((0, 4)), r"at least one pixel, got shape \(0, 4\)"),
-        (np.ones((5, 6, 3), np.uint8), r"one channel, got shape \(5, 6, 3\), .* or pass axes=\"ZYX\""),
+        (
+            np.ones((5, 6, 3), np.uint8),
+            r"got shape \(5, 6, 3\), .*call as_image\(\.\.\., axes=\"ZYX\"\)",
+        ),
         (np.ones((5, 6, 4), np.uint8), "looks like color"),
         (np.ones((5, 6, 3), np.float32), "looks like color"),
         (np.full((2, 2), np.nan), "finite pixel, all 4 are NaN or infinite"),
-        (np.full((2, 2), 2**53 + 1), r"within \+-2\*\*53, got 9007199254740993 to .* subtract an offset"),
+        (np.full((2, 2), 2**53 + 1), r"within \+-2\*\*44, got 9007199254740993 to .* subtract an offset"),
         (np.full((2, 2), 2**64 - 1, np.uint64), "18446744073709551615"),
         (np.full((2, 2), -(2**63)), "-9223372036854775808"),
     ],
@@ -123,8 +129,8 @@ def test_color_like_volumes_pass_where_nothing_is_guessed():
 
 
 def test_integers_at_the_exact_border_pass():
-    pixels = np.array([[2**53, -(2**53)]])
-    assert np.shares_memory(as_image(pixels).pixels, pixels)
+    pixels = np.array([[2**44, -(2**44)]])
+    np.testing.assert_array_equal(as_image(pixels).pixels, pixels)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +154,15 @@ def test_an_image_is_frozen_compact_in_print_and_checked():
     with pytest.raises(dataclasses.FrozenInstanceError):
         image.source = "other"
     assert repr(image) == "<Image 2 x 3 uint8 YX from 'array'>"
-    with pytest.raises(InputError, match="each of the 2 axes"):
+    for pixels, found in (([[1, 2]], "list"), (np.ones((2, 2), complex), "complex128 values")):
+        with pytest.raises(InputError, match=f"array of real numbers, got {found}; use as_image"):
+            Image(pixels)
+    with pytest.raises(InputError, match="must be float32 or float64, got float16"):
+        Image(np.ones((2, 2), np.float16))
+    for limits in (None, (0,), ("a", "b"), (np.nan, 1.0), (5, 5), (True, None)):
+        with pytest.raises(OptionError, match="limits must be two ascending numbers"):
+            Image(np.ones((2, 2)), limits=limits)
+    with pytest.raises(InputError, match=r'must fill 2-D "YX" .* got shape'):
         Image(np.ones((2, 3)), axes="ZYX")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from segmix import outputs
-from segmix.errors import OutputError
+from segmix.errors import OptionError, OutputError
 from segmix.outputs import check_file, check_place, check_target, staged_file, staged_folder
 
 RESULT = '{"versions": {"segmix": "0.1.0"}, "files": ["chapter.txt", "old.png"]}'
@@ -141,6 +141,43 @@ def test_a_file_that_somebody_added_to_a_result_is_never_deleted(tmp_path):
     (target / "my notes.txt").write_text("years of work")
     with pytest.raises(OutputError, match=r"result: holds my notes\.txt, which segmix did not write"):
         check_target(target, overwrite=True)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_that_comes_up_at_the_last_moment_stays(tmp_path, monkeypatch, overwrite):
+    target = tmp_path / "result"
+    if overwrite:
+        earlier_result(target)
+    check, calls = outputs.check_target, []
+
+    def check_and_meddle(*arguments, **options):
+        check(*arguments, **options)
+        calls.append(arguments)
+        if len(calls) == 2:
+            target.mkdir(exist_ok=True)
+            (target / "precious").touch()
+
+    monkeypatch.setattr(outputs, "check_target", check_and_meddle)
+    with (
+        pytest.raises(OutputError, match="result: "),
+        staged_folder(target, overwrite=overwrite) as temporary,
+    ):
+        (temporary / "labels.png").touch()
+    assert "precious" in names(target)
+    assert names(tmp_path) == ["result"]
+
+
+def test_a_pipe_that_comes_up_at_the_last_moment_stays(tmp_path):
+    target = tmp_path / "a.png"
+    with pytest.raises(OutputError, match="is a pipe, not a file"), staged_file(target, overwrite=True):
+        os.mkfifo(target)
+    assert names(tmp_path) == ["a.png"]
+
+
+@pytest.mark.parametrize("target", [None, 5, b"x"])
+def test_a_target_that_is_no_path(target):
+    with pytest.raises(OptionError, match="target must be a path, got"):
+        check_target(target)
 
 
 def test_an_empty_folder_may_be_overwritten(tmp_path):

@@ -1,6 +1,7 @@
 """The posterior's numbers, its file, and ArviZ's view of it."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,26 @@ def test_files_that_are_no_posterior(posterior: Posterior, tmp_path: Path, kind:
     if kind == "newer":
         with h5netcdf.File(path, "r+") as file:
             file["posterior"].attrs["segmix_format"] = 99
-    expected = {"missing": "no such file", "newer": "written by a newer segmix; upgrade segmix"}
+    expected = {
+        "missing": "no such file",
+        "empty": "posterior.nc: the file is empty",
+        "newer": "written by a newer segmix; upgrade segmix",
+    }
     with pytest.raises(InputError, match=expected.get(kind, "is not a posterior that segmix wrote")):
         Posterior.load(path)
+
+
+def test_a_pipe_is_no_posterior(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="a named pipe, not a regular file"):
+        Posterior.load(tmp_path / "pipe")
+
+
+def test_attributes_of_another_type(posterior: Posterior, tmp_path: Path) -> None:
+    import h5netcdf
+
+    posterior.save(tmp_path / "a.nc")
+    with h5netcdf.File(tmp_path / "a.nc", "r+") as file:
+        file["posterior"].attrs["priors"] = 3
+    with pytest.raises(InputError, match="is not a posterior that segmix wrote, or is damaged"):
+        Posterior.load(tmp_path / "a.nc")

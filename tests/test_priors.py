@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from segmix.errors import OptionError
+from segmix.errors import InputError, OptionError
 from segmix.imaging.image import as_image
 from segmix.imaging.levels import count_levels
 from segmix.mixture.density import Observed, observe
@@ -130,7 +130,10 @@ def test_round_trip_through_a_dictionary() -> None:
         ("[means]\nfamily='gamma'", "means must be a table with family = one of normal, uniform"),
         ("[means]\nfamily='normal'\nmean=3", "missing key 'std'; normal takes mean, std"),
         ("[means]\nfamily='normal'\nmean=3\nstd=1\nsd=2", "unknown key 'sd'; normal takes mean, std"),
-        ("[means]\nfamily='normal'\nmean='x'\nstd=1", "normal takes numbers"),
+        (
+            "[means]\nfamily='normal'\nmean='x'\nstd=1",
+            "mean must be a finite number, .* got 'x'",
+        ),
         ("[means]\nfamily='normal'\nmean=3\nstd=-1", r"normal prior: std must be positive, got -1.0"),
         ("[means]\nfamily='normal'\nmean=nan\nstd=1", "normal prior: mean must be a finite number"),
         ("[means]\nfamily='half-normal'\nstd=1", "prior of means must be normal or uniform, got half-normal"),
@@ -147,8 +150,18 @@ def test_wrong_prior_files(tmp_path: object, text: str, message: str) -> None:
 
 
 def test_missing_prior_file() -> None:
-    with pytest.raises(OptionError, match=r"nowhere\.toml: the prior file cannot be read"):
+    with pytest.raises(InputError, match=r"nowhere\.toml: no such file; check the name"):
         Priors.from_toml("nowhere.toml")
+    with pytest.raises(InputError, match=r"/dev/zero: a character device, not a regular file"):
+        Priors.from_toml("/dev/zero")
+
+
+@pytest.mark.parametrize("parts", [None, 3, {"means": {"family": []}}, {"means": 3}])
+def test_priors_of_wrong_types(parts: object) -> None:
+    with pytest.raises(OptionError, match="must be a table"):
+        Priors.from_dict(parts)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="prior of means must be normal or uniform, got 3"):
+        Priors(means=3)  # type: ignore[arg-type]
 
 
 def test_every_family_has_its_name() -> None:

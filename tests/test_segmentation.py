@@ -225,15 +225,19 @@ def test_wrong_n_classes(n_classes: object) -> None:
         ({"draws": 10**6, "chains": 100}, "chains times draws must be at most 10000000"),
         ({"sampler": "nuts"}, "sampler must be independence or gibbs, got 'nuts'"),
         ({"foreground": "light"}, "foreground must be 'bright', 'dark' or labels, got 'light'"),
-        ({"foreground": (2,)}, r"foreground must name labels from 0 to 1 \(n_classes is 2\), got \(2,\)"),
-        ({"foreground": ()}, "foreground must name labels"),
-        ({"foreground": None}, "foreground must name labels .* got None"),
+        ({"foreground": (2,)}, "label in foreground must be a whole number from 0 to 1, got 2"),
+        ({"foreground": ()}, r"foreground must name a label, got \(\)"),
+        ({"foreground": None}, "label in foreground must be .* got None"),
         ({"priors": "lecture"}, "priors must be segmix.Priors or None, got 'lecture'; take Priors"),
         ({"draws": True}, "draws must be a whole number from 4 to 10000000, got True"),
-        ({"rng": -1}, "rng must be a seed from 0"),
-        ({"rng": 2**128}, "rng must be a seed from 0"),
+        ({"rng": -1}, "rng must be a whole number from 0"),
+        ({"rng": 2**128}, "rng must be a whole number from 0"),
         ({"rng": 1.5}, "rng must be a seed, SeedSequence, Generator or None, got float"),
         ({"preprocess": ["blur"]}, "blur"),
+        ({"preprocess": 5}, "preprocessing step must be a text, got 5"),
+        ({"quantization": True}, "quantization must be 'auto', None or a positive width"),
+        ({"quantization": []}, "quantization must be"),
+        ({"quantization": 1j}, "quantization must be"),
     ],
 )
 def test_wrong_options(options: dict[str, object], message: str) -> None:
@@ -274,6 +278,23 @@ def test_classes_that_overlap_or_are_tiny_are_named(result: segmix.Segmentation)
         .cautions[0]
         .startswith("classes 0 and 1 overlap: their means are 0.5")
     )
+
+
+def test_a_buffer_that_is_used_again_changes_no_result() -> None:
+    pixels = _stripes()[0]
+    domain = np.ones(pixels.shape, bool)
+    result = segmix.segment(pixels, domain=domain, rng=1, draws=100)
+    again = segmix.segment(pixels.copy(), domain=domain.copy(), rng=1, draws=100)
+    pixels[:], domain[:] = 0, False
+    np.testing.assert_array_equal(result.labels, again.labels)
+    assert result.summary() == again.summary()
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    pixels = _stripes()[0] + np.random.default_rng(1).random((64, 96))
+    steps = [segmix.count_levels(segmix.as_image(pixels), quantization=q).step for q in (8, np.int64(8))]
+    assert steps == [8.0, 8.0]
+    assert segmix.count_levels(segmix.as_image(pixels), quantization=np.float32(8)).step == 8.0
 
 
 def test_one_class_of_a_constant_picture() -> None:
@@ -327,7 +348,7 @@ def test_far_priors_end() -> None:
 def test_levels_tell_what_is_clipped() -> None:
     pixels = np.clip(_stripes()[0].astype(int) - 60, 0, 255).astype(np.uint8)
     notes = segmix.count_levels(segmix.as_image(pixels)).notes
-    assert notes[0].startswith(f"{(pixels == 0).mean():.2%} of the pixels are clipped at the low end (0)")
+    assert notes[0].startswith(f"{(pixels == 0).mean():.2%} of the pixels lie at the low end (0) or beyond")
     codes = segmix.count_levels(segmix.as_image(pixels > 50)).notes
     assert codes == ("2 values are taken as codes, not as rounded intensities",)
 

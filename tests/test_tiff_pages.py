@@ -34,7 +34,7 @@ def save(tmp_path):
 def test_stacks_need_a_page_and_are_not_color(save, gray, compression):
     stack = np.stack([np.roll(gray, shift) for shift in range(3)])
     path = save(stack, photometric="minisblack", compression=compression)
-    with pytest.raises(InputError, match=r"3 pages .*choose one with page=0\.\.2 \(--page\)$"):
+    with pytest.raises(InputError, match=r"3 pages .*choose one with --page 0\.\.2 \(read_image: page=\)$"):
         read_image(path)
     for page in range(3):
         np.testing.assert_array_equal(read_image(path, page=page).pixels, stack[page])

@@ -258,7 +258,7 @@ def write_png(
             file.write(data)
     except OSError as error:
         raise OutputError(
-            f"{shown(path)}: cannot be written ({error.strerror}); choose another place"
+            f"{shown(path)}: cannot be written ({error.strerror or one_line(error)}); choose another place"
         ) from error
 
 

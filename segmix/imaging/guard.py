@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from segmix.errors import InputError, OptionError
+from segmix.errors import InputError, OptionError, check_whole, printable
 
 READS = "PNG, JPEG, BMP, GIF, WebP, PBM/PGM/PPM, TIFF or .npy"
 
@@ -52,9 +52,8 @@ _KINDS = (
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """Return the path as a message may print it: no control characters, no bytes that are not text."""
-    text = os.fsdecode(os.fspath(path))
-    return "".join(letter for letter in text if letter.isprintable())
+    """Return the path as a message may print it: control characters and bytes that are no text escaped."""
+    return printable(os.fsdecode(os.fspath(path)))
 
 
 def one_line(error: BaseException) -> str:
@@ -72,6 +71,8 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
         If there is no such file, or it is a folder, a pipe, a socket, a device, empty or unreadable.
         The message does not name the path.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise OptionError(f"path must be a string or a path, got {path!r}; give the name of a file")
     try:
         _check_regular(os.stat(path))
         # O_NONBLOCK: if the path became a pipe since the look above, opening it must not hang.
@@ -154,10 +155,9 @@ def overheard(complaint: re.Pattern[str]) -> Iterator[list[str]]:
 
 def check_options(page: int | None, max_pixels: int) -> None:
     """Raise OptionError unless `page` is None or a count from 0 and `max_pixels` is at least 1."""
-    if isinstance(max_pixels, bool) or not isinstance(max_pixels, int) or max_pixels < 1:
-        raise OptionError(f"max_pixels must be an integer of at least 1, got {max_pixels!r}")
-    if page is not None and (isinstance(page, bool) or not isinstance(page, int) or page < 0):
-        raise OptionError(f"page must be an integer from 0, got {page!r}")
+    check_whole("max_pixels", max_pixels, 1)
+    if page is not None:
+        check_whole("page", page, 0)
 
 
 def check_size(rows: int, cols: int, max_pixels: int, *, planes: int = 1) -> None:
@@ -174,7 +174,7 @@ def too_large(size: str, pixels: int, max_pixels: int) -> InputError:
     """Make the error that refuses a picture above the limit."""
     return InputError(
         f"the header claims {size}, above the limit of {max_pixels}; "
-        f"if you trust the file, allow it with --max-pixels {pixels} (max_pixels={pixels})"
+        f"if you trust the file, allow it with --max-pixels {pixels} (read_image: max_pixels={pixels})"
     )
 
 
@@ -183,9 +183,9 @@ def choose_page(count: int, page: int | None, detail: str = "") -> int:
     if page is None and count == 1:
         return 0
     if page is None:
-        raise InputError(f"{count} pages{detail}; choose one with page=0..{count - 1} (--page)")
+        raise InputError(f"{count} pages{detail}; choose one with --page 0..{count - 1} (read_image: page=)")
     if page >= count:
-        last = f"page=0..{count - 1} (--page)" if count > 1 else "page=0 or leave it out"
+        last = f"--page 0..{count - 1} (read_image: page=)" if count > 1 else "page 0 or leave it out"
         raise InputError(f"page {page} does not exist, {count} in the file{detail}; choose {last}")
     return page
 
@@ -221,6 +221,6 @@ def _stranger(head: bytes) -> str:
         return "not a picture that can be read but a HEIF, AVIF or video file"
     if head[257:262] == b"ustar":
         return "not a picture that can be read but a tar archive"
-    if len(head) > 1 and all(byte >= 32 or byte in b"\t\n\r\f" for byte in head):
+    if len(head) > 1 and all(32 <= byte < 127 or byte in b"\t\n\r\f" for byte in head):
         return "not a picture but text"
     return "not a picture of a known type"

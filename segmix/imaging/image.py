@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from segmix.errors import InputError
+from segmix.errors import InputError, OptionError
 
 Pixels = NDArray[Any]
 Domain = NDArray[np.bool_]
 Limits = tuple[float | None, float | None]
 
-EXACT = 2**53
-"""The largest magnitude up to which float64 holds every integer."""
+EXACT = 2**44
+"""The largest magnitude at which float64 still resolves 1/256 of a unit, which a fit needs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,9 @@ class Image:
     Raises
     ------
     InputError
-        If `axes` or `domain` do not fit `pixels`.
+        If `pixels` are not as above, or `axes` or `domain` do not fit them.
+    OptionError
+        If `limits` are not two ascending numbers or None.
     """
 
     pixels: Pixels
@@ -59,10 +62,18 @@ class Image:
     steps: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        if len(self.axes) != self.pixels.ndim:
+        if not isinstance(self.pixels, np.ndarray) or self.pixels.dtype.kind not in "biuf":
             raise InputError(
-                f"axes must name each of the {self.pixels.ndim} axes of the pixels, got {self.axes!r}"
+                f"pixels must be an array of real numbers, got {_kind(self.pixels)}; use as_image"
             )
+        if self.pixels.dtype.kind == "f" and self.pixels.dtype.itemsize not in (4, 8):
+            raise InputError(f"pixels must be float32 or float64, got {self.pixels.dtype}; use as_image")
+        if self.pixels.size == 0 or self.axes != {2: "YX", 3: "ZYX"}.get(self.pixels.ndim):
+            raise InputError(
+                f'pixels must fill 2-D "YX" or 3-D "ZYX" axes, got shape {self.pixels.shape} and axes '
+                f"{self.axes!r}; use as_image"
+            )
+        _check_limits(self.limits)
         if self.domain is not None:
             check_domain(self.domain, self.pixels.shape)
 
@@ -87,7 +98,9 @@ def as_image(
     domain: ArrayLike | None = None,
     axes: str | None = None,
 ) -> Image:
-    """Turn a path, an array or an `Image` into an `Image`, without copying pixels where possible.
+    """Turn a path, an array or an `Image` into an `Image`.
+
+    An array is copied, so that using its memory again changes no result; an `Image` is taken as it is.
 
     Parameters
     ----------
@@ -108,17 +121,23 @@ def as_image(
     ------
     InputError
         If the values are not real numbers, the array is not 2-D or 3-D, has no pixels, looks like
-        color, holds integers beyond 2**53, or has no finite pixel in its domain.
+        color, holds integers beyond 2**44, or has no finite pixel in its domain.
     """
     if isinstance(image, (str, os.PathLike)):
         from segmix.imaging.files import read_image
 
         image = read_image(image)
     if not isinstance(image, Image):
-        image = image_from_array(image, axes=axes)
+        image = _owned(image_from_array(image, axes=axes), image)
     if domain is None:
         return image
     return replace(image, domain=_narrowed(image, np.asarray(domain)))
+
+
+def _owned(image: Image, values: ArrayLike) -> Image:
+    """Copy pixels that are the caller's own memory."""
+    shared = isinstance(values, np.ndarray) and np.may_share_memory(image.pixels, values)
+    return replace(image, pixels=image.pixels.copy()) if shared else image
 
 
 def image_from_array(
@@ -155,6 +174,21 @@ def default_limits(dtype: np.dtype[Any]) -> Limits:
     return (float(info.min), float(info.max))
 
 
+def _check_limits(limits: object) -> None:
+    ends = limits if isinstance(limits, tuple) and len(limits) == 2 else (np.nan,)
+    known = [end for end in ends if end is not None]
+    real = all(isinstance(end, Real) and not isinstance(end, bool) and end == end for end in known)
+    if not real or (len(known) == 2 and not known[0] < known[1]):
+        raise OptionError(
+            f"limits must be two ascending numbers, None for an end that is open, got {limits!r}; "
+            "give for example (0, 4095)"
+        )
+
+
+def _kind(value: object) -> str:
+    return f"{value.dtype} values" if isinstance(value, np.ndarray) else type(value).__name__
+
+
 def check_domain(domain: NDArray[Any], shape: tuple[int, ...]) -> None:
     """Raise InputError unless `domain` is boolean, of `shape`, and holds a pixel."""
     if domain.dtype != np.bool_:
@@ -170,7 +204,7 @@ def check_domain(domain: NDArray[Any], shape: tuple[int, ...]) -> None:
 
 def _narrowed(image: Image, domain: NDArray[Any]) -> Domain:
     check_domain(domain, image.shape)
-    return domain if image.domain is None else image.domain & domain
+    return domain.copy() if image.domain is None else image.domain & domain
 
 
 def _numbers(values: ArrayLike) -> Pixels:
@@ -214,7 +248,7 @@ def _check_shape(pixels: Pixels, axes: str | None) -> None:
     if axes is None and pixels.ndim == 3 and shape[-1] in (3, 4):
         raise InputError(
             f"image must have one channel, got shape {shape}, which looks like color; "
-            'convert to one channel, such as image[..., 0], or pass axes="ZYX" for a volume'
+            'convert to one channel, such as image[..., 0], or for a volume call as_image(..., axes="ZYX")'
         )
 
 
@@ -224,7 +258,7 @@ def _check_exact(pixels: Pixels) -> None:
     low, high = int(pixels.min()), int(pixels.max())
     if low < -EXACT or high > EXACT:
         raise InputError(
-            f"image must hold integers within +-2**53, got {low} to {high}; subtract an offset first"
+            f"image must hold integers within +-2**44, got {low} to {high}; subtract an offset first"
         )
 
 

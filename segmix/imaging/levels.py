@@ -5,6 +5,7 @@ result for a pixel is a look-up of its level, so that all costs but two passes a
 """
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -61,7 +62,7 @@ class Levels:
     def notes(self) -> tuple[str, ...]:
         """What to know of these levels: how much is clipped, and whether values are taken for codes."""
         notes = [
-            f"{count / self.n_pixels:.2%} of the pixels are clipped at the {end} end ({value:g})"
+            f"{count / self.n_pixels:.2%} of the pixels lie at the {end} end ({value:g}) or beyond"
             for open_end, end, value, count in zip(
                 self.open_ends, ("low", "high"), self.values[[0, -1]], self.counts[[0, -1]], strict=True
             )
@@ -139,18 +140,28 @@ def count_levels(image: Image, *, quantization: Quantization = "auto") -> Levels
     >>> levels.values, levels.counts
     (array([1., 2., 4.]), array([2, 1, 3]))
     """
-    _check_quantization(quantization)
-    width = quantization if isinstance(quantization, float | int) else None
+    quantization = _checked(quantization)
+    width = quantization if isinstance(quantization, float) else None
     return _group(image, encode(image, width, exact=quantization is None), quantization)
 
 
-def _check_quantization(quantization: Quantization) -> None:
-    if quantization is None or quantization == "auto":
-        return
-    if isinstance(quantization, str) or not (np.isfinite(quantization) and quantization > 0):
+def _as_float(number: Any) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return np.inf
+
+
+def _checked(quantization: object) -> Quantization:
+    if quantization is None or (isinstance(quantization, str) and quantization == "auto"):
+        return quantization  # type: ignore[return-value]
+    number = isinstance(quantization, Real) and not isinstance(quantization, bool)
+    width = _as_float(quantization) if number else np.nan
+    if not 0 < width < np.inf:
         raise OptionError(
             f"quantization must be 'auto', None or a positive width of a level, got {quantization!r}"
         )
+    return width
 
 
 def _group(image: Image, encoded: Encoded, quantization: Quantization) -> Levels:

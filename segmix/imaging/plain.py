@@ -75,6 +75,8 @@ def read_pnm(file: BinaryIO, *, max_pixels: int) -> Samples:
         values = np.unpackbits(stored.reshape(rows, -1), axis=1)[:, :cols]
     else:
         values = _binary(file, rows * cols * channels, dtype)
+    if not is_plain and file.read(2)[:1] == b"P":
+        raise InputError("the file holds several pictures; split it, as with pamsplit")
     values = values.reshape((rows, cols, 3) if channels == 3 else (rows, cols))
     if is_bitmap:
         return Samples(values == 0)
@@ -106,8 +108,10 @@ def _plain_numbers(file: BinaryIO, count: int, is_bitmap: bool) -> NDArray[np.in
     text = re.sub(rb"#[^\r\n]*", b"", file.read())
     values: NDArray[np.int64]
     if is_bitmap:
-        letters = np.frombuffer(text, dtype=np.uint8)
-        values = (letters[(letters == ord("0")) | (letters == ord("1"))] == ord("1")).astype(np.int64)
+        if stray := re.search(rb"[^01\s]", text):
+            raise InputError(f"a plain bitmap holds 0 and 1 only, got {stray[0]!r}; save the picture again")
+        letters = np.frombuffer(re.sub(rb"\s", b"", text), dtype=np.uint8)
+        values = (letters == ord("1")).astype(np.int64)
     else:
         values = np.fromstring(text, dtype=np.int64, sep=" ")
     if len(values) < count:

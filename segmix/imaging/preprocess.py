@@ -11,7 +11,7 @@ become float64. `median` and `crop` keep the dtype. scikit-image is used here on
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
@@ -54,11 +54,21 @@ def preprocess(image: Image, steps: Sequence[str]) -> Image:
     >>> preprocess(Image(np.eye(4)), ["median:1", "crop:0,0,2,3"])
     <Image 2 x 3 float64 YX from 'array'>
     """
-    for step in [steps] if isinstance(steps, str) else steps:
+    for step in as_steps(steps):
         name, arguments = parse_step(step)
         result = STEPS[name](image, *arguments)
         image = replace(result, steps=(*image.steps, canonical(name, arguments)))
     return image
+
+
+def as_steps(steps: object) -> list[str]:
+    """Return one step or several as a list."""
+    several = isinstance(steps, Iterable) and not isinstance(steps, str)
+    listed: list[Any] = list(steps) if several else [steps]  # type: ignore[call-overload]
+    for step in listed:
+        if not isinstance(step, str):
+            raise OptionError(f"preprocessing step must be a text, got {step!r}; write 'gaussian:1.5', say")
+    return listed
 
 
 def parse_step(step: str) -> tuple[str, tuple[float, ...]]:

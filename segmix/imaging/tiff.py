@@ -285,5 +285,5 @@ def write_tiff(path: str | os.PathLike[str], array: NDArray[Any], *, axes: str) 
         )
     except OSError as error:
         raise OutputError(
-            f"{shown(path)}: cannot be written ({error.strerror}); choose another place"
+            f"{shown(path)}: cannot be written ({error.strerror or one_line(error)}); choose another place"
         ) from error

@@ -27,7 +27,7 @@ class Family:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = np.asarray(getattr(self, field.name), np.float64)
+            value = _row(self.name, field.name, getattr(self, field.name))
             if value.ndim > 1 or not np.isfinite(value).all():
                 raise OptionError(
                     f"{self.name} prior: {field.name} must be a finite number, or one a class, "
@@ -78,6 +78,15 @@ class Family:
     def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         """Draws of shape (*shape, n_classes)."""
         raise OptionError(f"{self.name} cannot be sampled")
+
+
+def _row(family: str, name: str, value: object) -> Array:
+    try:
+        return np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        raise OptionError(
+            f"{family} prior: {name} must be a finite number, or one a class, got {value!r}"
+        ) from None
 
 
 @dataclass(frozen=True)

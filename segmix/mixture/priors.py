@@ -7,13 +7,13 @@ mu_1 < ... < mu_K. Where all classes have one prior, that is the unordered prior
 import os
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import OptionError
+from ..errors import InputError, OptionError
+from ..imaging.guard import open_regular
 from .density import Observed
 from .distributions import FAMILIES, Dirichlet, Family, Normal, Uniform
 
@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 _FOR_MEANS = ("normal", "uniform")
 _FOR_STDS = ("uniform", "half-normal", "inverse-gamma")
 MAX_ROUNDS = 1000
+MAX_TOML = 1 << 20  # bytes
 _ALLOWED = {"means": _FOR_MEANS, "stds": _FOR_STDS, "weights": ("dirichlet",)}
 
 
@@ -52,10 +53,16 @@ class Priors:
     def __post_init__(self) -> None:
         for part, allowed in _ALLOWED.items():
             family = getattr(self, part)
+            if family is not None and not isinstance(family, Family):
+                raise OptionError(
+                    f"prior of {part} must be {' or '.join(allowed)}, got {family!r}; see Priors"
+                )
             if family is not None and family.name not in allowed:
-                raise OptionError(f"prior of {part} must be {' or '.join(allowed)}, got {family.name}")
+                raise OptionError(
+                    f"prior of {part} must be {' or '.join(allowed)}, got {family.name}; take one of these"
+                )
         if isinstance(self.stds, Uniform) and np.min(self.stds.low) < 0:
-            raise OptionError(f"prior of stds: low must not be negative, got {self.stds.low}")
+            raise OptionError(f"prior of stds: low must not be negative, got {self.stds.low}; give 0")
 
     @classmethod
     def lecture(cls) -> "Priors":
@@ -65,6 +72,8 @@ class Priors:
     @classmethod
     def from_dict(cls, parts: dict[str, Any], *, source: str = "priors") -> "Priors":
         """Build priors from {"means": {"family": "normal", "mean": 0, "std": 1}, "stds": ..., ...}."""
+        if not isinstance(parts, dict):
+            raise OptionError(f"{source} must be a table of means, stds and weights, got {parts!r}")
         unknown = sorted(set(parts) - set(_ALLOWED))
         if unknown:
             raise OptionError(f"{source}: unknown key {unknown[0]!r}; known are means, stds, weights")
@@ -81,11 +90,12 @@ class Priors:
         Normal(mean=(20.0, 180.0), std=15.0)
         """
         try:
-            parts = tomllib.loads(Path(path).read_text("utf-8"))
-        except OSError as error:
-            raise OptionError(f"{path}: the prior file cannot be read ({error.strerror})") from None
+            with open_regular(path) as file:
+                parts = tomllib.loads(file.read(MAX_TOML).decode("utf-8"))
+        except InputError as error:
+            raise InputError(f"{path}: {error}".replace("picture", "prior")) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise OptionError(f"{path}: the prior file is not TOML ({error})") from None
+            raise OptionError(f"{path}: the prior file is not TOML ({error}); mend that line") from None
         return cls.from_dict(parts, source=str(path))
 
     def to_dict(self) -> dict[str, dict[str, object]]:
@@ -164,7 +174,7 @@ def _check_order(means: Family) -> None:
 
 
 def _family(source: str, part: str, given: object) -> Family:
-    if not isinstance(given, dict) or given.get("family") not in FAMILIES:
+    if not isinstance(given, dict) or given.get("family") not in list(FAMILIES):
         raise OptionError(
             f"{source} must be a table with family = one of {', '.join(_ALLOWED[part])}, got {given!r}"
         )

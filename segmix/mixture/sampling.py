@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import diagnostics
-from ..errors import InputError, OptionError
+from ..errors import InputError, OptionError, check_whole
 from ..imaging.levels import Levels
 from ..posterior import Posterior
 from . import gibbs, independence
@@ -22,6 +22,7 @@ SAMPLERS: tuple[Sampler, ...] = ("independence", "gibbs")
 MAX_CLASSES = 16
 TUNE = {"independence": 50, "gibbs": 500}
 MAX_DRAWS = 10**7
+MAX_NUMBERS = 2 * 10**7  # draws of all classes, some 200 bytes each on the way
 HOPELESS_R_HAT = 1.5  # after a first doubling: more of the same will not do
 EXTENSIONS = 3  # a run that has not converged is doubled at most so often
 
@@ -38,13 +39,12 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
-            raise OptionError(f"sampler must be {' or '.join(SAMPLERS)}, got {self.sampler!r}")
+            raise OptionError(f"sampler must be {' or '.join(SAMPLERS)}, got {self.sampler!r}; name one")
         for name, least, most in (("draws", 4, 10**7), ("chains", 1, 1000), ("tune", 0, 10**7)):
             value = getattr(self, name)
             if name == "tune" and value is None:
                 continue
-            if not (is_whole(value) and least <= value <= most):
-                raise OptionError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
+            check_whole(name, value, least, most)
         if self.chains * self.draws > MAX_DRAWS:
             raise OptionError(
                 f"chains times draws must be at most {MAX_DRAWS}, got {self.chains * self.draws}; use fewer"
@@ -88,6 +88,11 @@ def sample(levels: Levels, *, n_classes: int, priors: Priors, plan: Plan, source
         If an option is out of its range.
     """
     check_classes(levels, n_classes, source)
+    if plan.chains * plan.draws * n_classes > MAX_NUMBERS:
+        raise OptionError(
+            f"chains times draws times n_classes must be at most {MAX_NUMBERS}, got "
+            f"{plan.chains * plan.draws * n_classes}; use fewer draws"
+        )
     observed = observe(levels)
     target = Target(observed, priors.resolve(observed, n_classes))
     streams = np.random.SeedSequence(plan.seed).spawn(2 * plan.chains + 1)
@@ -107,15 +112,9 @@ def sample(levels: Levels, *, n_classes: int, priors: Priors, plan: Plan, source
     return _extend(levels, target, plan, "gibbs", followers, notes)
 
 
-def is_whole(value: object) -> bool:
-    """Whether a value is a whole number; True and False are not."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
 def check_classes(levels: Levels, n_classes: int, source: str = "array") -> None:
     """Refuse a number of classes that the data cannot carry."""
-    if not is_whole(n_classes) or not 1 <= n_classes <= MAX_CLASSES:
-        raise OptionError(f"n_classes must be a whole number from 1 to {MAX_CLASSES}, got {n_classes!r}")
+    check_whole("n_classes", n_classes, 1, MAX_CLASSES)
     if levels.n_pixels < 3 * n_classes - 1:
         several = n_classes > 1
         raise InputError(
@@ -149,7 +148,7 @@ def _extend(
         hopeless = extension and max(row.r_hat for row in posterior.summary().values()) > HOPELESS_R_HAT
         if posterior.converged or hopeless or (posterior.pareto_k or 0.0) > diagnostics.MAX_PARETO_K:
             break
-        if 2 * draws * plan.chains > MAX_DRAWS:
+        if 2 * draws * plan.chains * posterior.n_classes > MAX_NUMBERS:
             break
         tune += draws
         draws *= 2

@@ -1,8 +1,9 @@
-"""Running one function on many items at once."""
+"""Running functions on many items at once, or where an interruption can still be heard."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Thread
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -15,3 +16,17 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
         return [function(items[0])]
     with ThreadPoolExecutor() as pool:
         return list(pool.map(function, items))
+
+
+def in_background(function: Callable[..., Result], *arguments: Any) -> Result:
+    """Call a function in another thread and wait; Ctrl-C ends the waiting, whatever the function does."""
+    answer: Future[Result] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(function(*arguments))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    Thread(target=work, daemon=True).start()
+    return answer.result()
