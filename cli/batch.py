@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from segmix.errors import ConvergenceWarning, OptionError, SegmixError, printable
-from segmix.outputs import check_place, check_target
+from segmix.targets import check_place, check_target
 
 from .console import Console
 from .failures import FAILED, USAGE, tell

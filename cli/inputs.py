@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segmix.errors import OptionError
-from segmix.outputs import is_result
+from segmix.targets import is_result
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy"}
 SUFFIXES |= {".pbm", ".pgm", ".ppm", ".pnm"}

@@ -7,8 +7,9 @@ import numpy as np
 
 from segmix.errors import OptionError
 from segmix.imaging.files import write_png, write_tiff
-from segmix.outputs import check_file, staged_file
+from segmix.outputs import staged_file
 from segmix.simulate import simulate_phantom
+from segmix.targets import check_file
 
 
 def write_phantom(

@@ -15,8 +15,9 @@ from .imaging.image import Image
 from .imaging.levels import Levels
 from .mixture.areas import Area, draw_areas, summarize_areas
 from .mixture.density import Parameters, class_probabilities, observe
-from .outputs import SUMMARY, staged_folder
+from .outputs import staged_folder
 from .posterior import Posterior
+from .targets import SUMMARY
 
 Array = NDArray[np.float64]
 

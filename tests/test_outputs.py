@@ -7,7 +7,8 @@ import pytest
 
 from segmix import outputs
 from segmix.errors import OptionError, OutputError
-from segmix.outputs import check_file, check_place, check_target, staged_file, staged_folder
+from segmix.outputs import staged_file, staged_folder
+from segmix.targets import check_file, check_place, check_target
 
 RESULT = '{"versions": {"segmix": "0.1.0"}, "files": ["chapter.txt", "old.png"]}'
 
