@@ -174,7 +174,7 @@ def _ess_of_covariance(draws: Array, covariance: Array) -> float:
     n_chains, n = draws.shape
     if not np.isfinite(draws).all():
         return np.nan
-    if np.ptp(draws) < np.finfo(float).resolution:
+    if np.ptp(draws) <= np.finfo(float).resolution * np.abs(draws).max():
         return float(draws.size)
     within = covariance[0] * n / (n - 1)
     total = covariance[0] + (draws.mean(axis=1).var(ddof=1) if n_chains > 1 else 0.0)

@@ -24,6 +24,7 @@ SCHEMA = 1
 MIN_DISTANCE = 1.0  # of neighboring means in root-mean-square stds; below, the sum of both has one peak
 MIN_PIXELS, MIN_SHARE = 10, 1e-3
 _BAND_DRAWS = 200
+_SMOOTHING = ("gaussian", "median", "nlm", "tv")
 _LIBRARIES = ("numpy", "scipy", "numba", "scikit-image", "pillow", "tifffile")
 
 
@@ -57,7 +58,7 @@ def summarize_segmentation(
         },
         "classes": [_describe_class(posterior, area) for area in areas],
         "verdict": {"converged": posterior.converged, "reasons": list(posterior.verdict.reasons)},
-        "cautions": find_cautions(posterior, areas),
+        "cautions": find_cautions(posterior, areas, images[1].steps),
         "versions": {"segmix": __version__, "python": platform.python_version()}
         | {name: version(name) for name in _LIBRARIES},
     }
@@ -93,8 +94,8 @@ def _describe_class(posterior: Posterior, area: Area) -> dict[str, Any]:
     }
 
 
-def find_cautions(posterior: Posterior, areas: Sequence[Area]) -> list[str]:
-    """Say where classes may be no classes: nearly all overlap, or hardly any pixels."""
+def find_cautions(posterior: Posterior, areas: Sequence[Area], steps: Sequence[str]) -> list[str]:
+    """Say where classes overlap or have hardly any pixels, and where intervals are too narrow."""
     means, stds = posterior.means.mean(axis=(0, 1)), posterior.stds.mean(axis=(0, 1))
     distances = np.diff(means) / np.sqrt((stds[1:] ** 2 + stds[:-1] ** 2) / 2)
     cautions = [
@@ -103,11 +104,17 @@ def find_cautions(posterior: Posterior, areas: Sequence[Area]) -> list[str]:
         for k, distance in enumerate(distances.tolist())
         if distance < MIN_DISTANCE
     ]
-    return cautions + [
+    cautions += [
         f"class {area.label} is small: about {area.pixels.mean:.0f} pixels ({area.fraction.mean:.2%}); "
         "it may stand for a few odd pixels only"
         for area in areas
         if area.pixels.mean < MIN_PIXELS or area.fraction.mean < MIN_SHARE
+    ]
+    smoothing = [step for step in steps if step.partition(":")[0] in _SMOOTHING]
+    return cautions + [
+        f"intervals are too narrow: {step} makes neighboring pixels alike, and the model takes them for "
+        "independent; trust the intervals of the picture as it came"
+        for step in smoothing[:1]
     ]
 
 

@@ -113,8 +113,8 @@ class Segmentation:
 
     @property
     def cautions(self) -> list[str]:
-        """Where classes may be no classes: nearly all overlap, or hardly any pixels."""
-        return record.find_cautions(self.posterior, self.areas())
+        """Where classes overlap or have hardly any pixels, and where intervals are too narrow."""
+        return record.find_cautions(self.posterior, self.areas(), self.image.steps)
 
     def table_text(self) -> str:
         """The classes with their intervals and the verdict, as lines of text."""

@@ -2,7 +2,8 @@
 
 The truth is drawn from the prior of the fit, so that the nominal probability is exact. The controls leave out
 one half of the uncertainty: of the labels where the parameters are all but known, of the parameters where
-they are not.
+they are not. With 200 replications (the slow tests) intervals 20 % too narrow are found in 98 of 100
+simulations of the check; with 40 (the quick ones) those 40 % too narrow in 90.
 """
 
 from functools import cache

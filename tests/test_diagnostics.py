@@ -84,3 +84,10 @@ def test_chains_that_do_not_move_are_not_converged() -> None:
 def test_wrong_probability(probability: float) -> None:
     with pytest.raises(OptionError, match="probability must be between 0 and 1, got"):
         summarize(_chains(0.0, 37), probability=probability)
+
+
+@pytest.mark.parametrize("scale", [1e-18, 1e12])
+def test_units_do_not_matter(scale: float) -> None:
+    draws = np.random.default_rng(5).normal(size=(4, 500)).cumsum(axis=1)
+    one, other = summarize(draws), summarize(draws * scale)
+    assert other.mcse_mean / other.sd == pytest.approx(one.mcse_mean / one.sd, rel=1e-9)

@@ -143,7 +143,8 @@ def test_no_quantization_keeps_points() -> None:
 def test_given_quantization() -> None:
     pixels = _rng().normal(50, 10, (60, 60))
     levels = count_levels(as_image(pixels), quantization=2.0)
-    np.testing.assert_allclose(np.diff(levels.values) % 2, 0, atol=1e-9)
+    steps = np.diff(levels.values) / 2
+    np.testing.assert_allclose(steps, np.rint(steps), atol=1e-9)
     assert levels.step == 2
 
 
@@ -206,3 +207,26 @@ def test_a_rare_bright_class_keeps_its_levels() -> None:
 def test_a_width_far_below_the_range_is_refused() -> None:
     with pytest.raises(OptionError, match=r"quantization must be at least 1e-9 of the range"):
         count_levels(as_image(np.arange(12, dtype=np.uint8).reshape(3, 4)), quantization=1e-14)
+
+
+def test_the_bulk_is_seen_whatever_the_rhythm_of_the_columns() -> None:
+    """Every 64th pixel of a row of 2048 lies in the background; objects must not be taken for outliers."""
+    rng = _rng()
+    pixels = rng.normal(0, 1e-3, (256, 2048)).astype(np.float32)
+    column = np.arange(2048) % 64
+    bright = (column > 8) & (column < 56)
+    pixels[:, bright] = rng.normal(10, 2, (256, bright.sum()))
+    levels = count_levels(as_image(pixels))
+    assert levels.open_ends == (False, False)
+    assert levels.values[-1] > 15
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.1, 0.2])
+def test_recorded_values_are_the_centers_of_the_intervals_asked_for(shift: float) -> None:
+    """Outliers far away, which the grid leaves out, must not decide where the intervals lie."""
+    rng = _rng()
+    pixels = np.round(rng.normal(4.6, 0.8, (200, 200)) * 2) / 2
+    pixels[0, :50] = rng.uniform(-3e5, 3e5, 50) + shift
+    levels = count_levels(as_image(pixels), quantization=0.5)
+    inner = levels.values[1:-1]
+    np.testing.assert_allclose(inner, np.round(inner * 2) / 2, atol=1e-9)

@@ -297,6 +297,13 @@ def test_numbers_of_numpy_are_numbers() -> None:
     assert segmix.count_levels(segmix.as_image(pixels), quantization=np.float32(8)).step == 8.0
 
 
+def test_smoothing_is_said_to_make_intervals_too_narrow() -> None:
+    pixels = _stripes()[0]
+    assert segmix.segment(pixels, preprocess="crop:0,0,60,60", rng=1, draws=100).cautions == []
+    (caution,) = segmix.segment(pixels, preprocess=["median:1", "gaussian:1"], rng=1, draws=100).cautions
+    assert caution.startswith("intervals are too narrow: median:1 makes neighboring pixels alike")
+
+
 def test_one_class_of_a_constant_picture() -> None:
     result = segmix.segment(np.full((9, 9), 7, np.uint8), n_classes=1, rng=1)
     assert result.mask.all()

@@ -14,6 +14,7 @@ Array = NDArray[np.float64]
 
 MAX_CODES = (1 << 16) - 2
 MAX_LEVELS = 4096
+FEW = 1 << 16  # pixels that the bulk is told from
 BULK_CELLS = 64  # the least intervals that the bulk of the intensities gets when all are put on one grid
 
 
@@ -71,7 +72,9 @@ def _encode_floats(image: Image, width: float | None, *, exact: bool) -> Encoded
     if not len(sample):
         raise InputError(f"{image.source}: no finite pixel is in the domain; give a domain that covers some")
     _check_magnitude(image.source, sample)
-    few = sample[:: max(1, len(sample) >> 16)]
+    few = sample
+    if len(sample) > FEW:  # at random, as even steps may fall on one column of the image only
+        few = sample[np.random.default_rng(0).integers(0, len(sample), FEW)]
     most = MAX_CODES if exact else MAX_LEVELS
     if len(np.unique(few)) <= most and len(values := np.unique(sample)) <= most:
         base = _even_spacing(values, image.pixels.dtype)
@@ -170,4 +173,7 @@ def _lay_grid(
     step = width or max(fine, coarse)
     if native:
         return float(np.floor(low)), high, native * ceil(step / native)
+    if width:  # an observed value is the center of its interval, and so are all on one lattice with it
+        middle = float(np.partition(few, len(few) // 2)[len(few) // 2])
+        low = middle - float(np.floor((middle - low) / step)) * step
     return low, high, step

@@ -126,6 +126,18 @@ class Target(NamedTuple):
         density[inside] = likelihood + prior[inside] + jacobian
         return density
 
+    @property
+    def bounds(self) -> tuple[Array, Array]:
+        """Lowest and highest coordinates that the prior allows, (3 K - 1,) each, a little inside."""
+        means, stds = self.priors.means.support, self.priors.stds.support
+        free = np.full(len(means[0]) - 1, np.inf)
+        with np.errstate(divide="ignore"):
+            logs = [np.log(np.maximum(end, 0.0)) for end in stds]
+        low = np.concatenate([-free, means[0], logs[0]])
+        high = np.concatenate([free, means[1], logs[1]])
+        margin = np.where(np.isfinite(high - low), 1e-9 * (high - low), 1e-9)
+        return low + margin, high - margin
+
     def gradient(self, points: Array) -> Array:
         """Gradient of the log posterior at points (n, 3 K - 1) inside the support."""
         from .kernels import scores

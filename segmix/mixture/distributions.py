@@ -75,6 +75,12 @@ class Family:
         """Derivative of the log density with respect to each x, inside the support."""
         raise OptionError(f"{self.name} has no density of its own")
 
+    @property
+    def support(self) -> tuple[Array, Array]:
+        """Lowest and highest value of each class, (n_classes,) each."""
+        n_classes = self.parameters.shape[1]
+        return np.full(n_classes, -np.inf), np.full(n_classes, np.inf)
+
     def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         """Draws of shape (*shape, n_classes)."""
         raise OptionError(f"{self.name} cannot be sampled")
@@ -133,6 +139,11 @@ class Uniform(Family):
 
     def slope(self, x: Array) -> Array:  # noqa: D102
         return np.zeros_like(x)
+
+    @property
+    def support(self) -> tuple[Array, Array]:  # noqa: D102
+        low, high = self.parameters
+        return low, high
 
     def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:  # noqa: D102
         low, high = self.parameters

@@ -5,6 +5,7 @@ acceptance with probability min(1, w(new) / w(old)), w = posterior / proposal, l
 invariant (Tierney 1994, Annals of Statistics 22, 1701).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ Array = NDArray[np.float64]
 
 DEGREES = 12.0
 LOWEST_SHARE = 0.05
+MAX_ORDERS = 24
 N_PILOT = 400
 N_ROUNDS = 3
 GOOD_EFFICIENCY = 0.6
@@ -89,28 +91,39 @@ def with_exchanges(proposal: Proposal, n_classes: int) -> Proposal:
     """Add components for classes whose order is uncertain.
 
     Where two means are closer than four sds of their difference, sorting moves part of the posterior to the
-    place where the two classes have exchanged their weights, means and stds; no mode need be there.
+    place where the two classes have exchanged their weights, means and stds; no mode need be there. Of three
+    near classes there are six orders, and so on up to 24.
     """
     shares, centers, factors = ([*part] for part in proposal)
     for share, center, factor in zip(*proposal, strict=True):
         covariance = np.einsum("ij,kj->ik", factor, factor)
-        for k in range(n_classes - 1):
-            i, j = n_classes - 1 + k, n_classes + k
-            variance = covariance[i, i] + covariance[j, j] - 2 * covariance[i, j]
-            if center[j] - center[i] < 4 * np.sqrt(variance):
-                exchange = _exchange(n_classes, k)
-                moved = np.einsum("ij,jk,lk->il", exchange, covariance, exchange)
-                shares.append(max(0.5 * share, LOWEST_SHARE))
-                centers.append(np.einsum("ij,j->i", exchange, center))
-                factors.append(np.linalg.cholesky(moved))
+        means = slice(n_classes - 1, 2 * n_classes - 1)
+        for order in _orders(center[means], covariance[means, means])[1:]:
+            exchange = _reorder(order)
+            shares.append(max(0.5 * share, LOWEST_SHARE))
+            centers.append(np.einsum("ij,j->i", exchange, center))
+            factors.append(np.linalg.cholesky(np.einsum("ij,jk,lk->il", exchange, covariance, exchange)))
     return Proposal(np.array(shares) / sum(shares), np.stack(centers), np.stack(factors))
 
 
-def _exchange(n_classes: int, k: int) -> Array:
-    """The matrix that exchanges classes k and k + 1 in the coordinates of ``density.pack``."""
-    order = np.arange(n_classes)
-    order[[k, k + 1]] = k + 1, k
-    classes = np.eye(n_classes)[order]
+def _orders(means: Array, covariance: Array) -> list[tuple[int, ...]]:
+    """Orders of the classes that exchanges of near neighbors lead to, the present one first."""
+    variance = np.diag(covariance)[:, None] + np.diag(covariance) - 2 * covariance
+    near = np.abs(means[:, None] - means) < 4 * np.sqrt(np.maximum(variance, 0.0))
+    orders = [tuple(range(len(means)))]
+    for order in orders:  # grows meanwhile
+        for k in range(len(means) - 1):
+            i, j = order[k : k + 2]
+            exchanged = (*order[:k], j, i, *order[k + 2 :])
+            if near[i, j] and exchanged not in orders and len(orders) < MAX_ORDERS:
+                orders.append(exchanged)
+    return orders
+
+
+def _reorder(order: Sequence[int]) -> Array:
+    """The matrix that puts classes in another order, in the coordinates of ``density.pack``."""
+    n_classes = len(order)
+    classes = np.eye(n_classes)[list(order)]
     logits = classes[:, :-1]
     matrix = np.zeros((3 * n_classes - 1, 3 * n_classes - 1))
     matrix[: n_classes - 1, : n_classes - 1] = logits[:-1] - logits[-1]

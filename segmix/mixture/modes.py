@@ -13,6 +13,7 @@ from .starts import good_starts
 Array = NDArray[np.float64]
 
 MAX_MODES = 12
+N_INSIDE = 4
 NEGLIGIBLE = 20.0  # nats of evidence below the best mode
 
 
@@ -68,14 +69,14 @@ def find_modes(target: Target, n_classes: int, *, rng: np.random.Generator) -> l
     modes: list[Mode] = []
     for row in np.argsort(-likelihood, kind="stable"):
         order = np.argsort(starts.means[row])
-        point = pack(Parameters(*(part[row][order] for part in starts)))
+        point = _confined(target, pack(Parameters(*(part[row][order] for part in starts))))
         if not _near(modes, point, 0.3) and np.isfinite(target.log_density(point[None])[0]):
             mode = climb(target, point)
             if not _near(modes, mode.point, 0.01):
                 modes.append(mode)
         if len(modes) == MAX_MODES:
             break
-    modes = modes or [climb(target, _inside(target, n_classes, rng))]
+    modes = modes or [climb(target, point) for point in _inside(target, n_classes, rng)]
     modes = [mode for mode in modes if np.isfinite(mode.log_evidence)]
     if not modes:
         raise OptionError(
@@ -86,11 +87,22 @@ def find_modes(target: Target, n_classes: int, *, rng: np.random.Generator) -> l
     return [mode for mode in modes if mode.log_evidence > modes[0].log_evidence - NEGLIGIBLE]
 
 
-def _inside(target: Target, n_classes: int, rng: np.random.Generator) -> Array:
+def _inside(target: Target, n_classes: int, rng: np.random.Generator) -> list[Array]:
     """The best of many prior draws, for priors that rule out every EM start."""
     points = pack(Parameters(*target.priors.sample(2000, rng=rng)))
-    best: Array = points[int(target.log_density(points).argmax())]
-    return best
+    return list(points[np.argsort(-target.log_density(points), kind="stable")[:N_INSIDE]])
+
+
+def _confined(target: Target, point: Array) -> Array:
+    """The nearest point that the prior's bounds allow, its means still ascending."""
+    low, high = target.bounds
+    moved = np.clip(point, low, high)
+    means = slice((len(point) - 2) // 3, 2 * (len(point) + 1) // 3 - 1)
+    if (np.diff(moved[means]) <= 0).any():
+        first, last = target.observed.span
+        rising = np.maximum.accumulate(moved[means]) + 1e-6 * (last - first) * np.arange(len(moved[means]))
+        moved[means] = np.minimum(rising, high[means])
+    return moved
 
 
 def _near(modes: list[Mode], point: Array, tolerance: float) -> bool:
@@ -105,14 +117,19 @@ def _near(modes: list[Mode], point: Array, tolerance: float) -> bool:
 
 
 def climb(target: Target, point: Array, *, n_steps: int = 50) -> Mode:
-    """Newton's method with step halving, on coordinates in units of their standard errors."""
+    """Newton's method with step halving, on coordinates in units of their standard errors.
+
+    A coordinate at a bound of the prior stays there while the density rises beyond; along it the posterior
+    then falls like an exponential, whose rate stands for its precision.
+    """
+    low, high = target.bounds
     density = float(target.log_density(point[None])[0])
     for _ in range(n_steps):
         scales = standard_errors(target, point)
-        gradient = target.gradient(point[None])[0] * scales
-        step = np.linalg.solve(_precision(target, point, scales), gradient)
+        gradient, precision = _slope_and_precision(target, point, scales)
+        step = np.linalg.solve(precision, gradient)
         sizes = 0.5 ** np.arange(12)[:, None]
-        candidates = point + sizes * (step * scales)
+        candidates = np.clip(point + sizes * (step * scales), low, high)
         heights = target.log_density(candidates)
         best = int(heights.argmax())
         gain = float(heights[best]) - density
@@ -122,7 +139,20 @@ def climb(target: Target, point: Array, *, n_steps: int = 50) -> Mode:
         if gain < 1e-4 and np.abs(step).max() < 0.1:
             break
     scales = standard_errors(target, point)
-    return Mode(point, density, scales, _precision(target, point, scales))
+    return Mode(point, density, scales, _slope_and_precision(target, point, scales)[1])
+
+
+def _slope_and_precision(target: Target, point: Array, scales: Array) -> tuple[Array, Array]:
+    """Gradient and precision in units of ``scales``; 0 and the squared rate where a bound holds the point."""
+    low, high = target.bounds
+    gradient: Array = target.gradient(point[None])[0] * scales
+    precision = _precision(target, point, scales)
+    held = ((point <= low) & (gradient < 0)) | ((point >= high) & (gradient > 0))
+    if held.any():
+        precision[held], precision[:, held] = 0.0, 0.0
+        precision[held, held] = np.maximum(gradient[held] ** 2, 1.0)
+        gradient[held] = 0.0
+    return gradient, precision
 
 
 def standard_errors(target: Target, point: Array) -> Array:

@@ -98,8 +98,7 @@ def sample(levels: Levels, *, n_classes: int, priors: Priors, plan: Plan, source
     streams = np.random.SeedSequence(plan.seed).spawn(2 * plan.chains + 1)
     start, *rngs = [np.random.default_rng(stream) for stream in streams]
     proposal = independence.around_modes(find_modes(target, n_classes, rng=start))
-    if target.priors.exchangeable:
-        proposal = independence.with_exchanges(proposal, n_classes)
+    proposal = independence.with_exchanges(proposal, n_classes)
     proposal, _ = independence.adapt(target, proposal, rng=start)
     notes: list[str] = []
     if plan.sampler == "independence":
