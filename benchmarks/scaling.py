@@ -26,7 +26,8 @@ STREAM_SIDE = 4096
 def fits() -> dict[str, Callable[[], object]]:
     """From levels to posterior, for each size; the smallest picture is every second pixel of camera."""
     import segmix
-    from segmix.mixture.sampling import Plan, sample
+    from segmix.mixture.sampling import Plan
+    from segmix.posterior import sample
 
     def fit(levels: "Levels") -> bool:
         plan = Plan("independence", 1000, None, 4, 1)

@@ -1,24 +1,33 @@
-"""Draws of the mixture's parameters, with all that is needed to judge, repeat and reopen them."""
+"""Draws of the mixture's parameters, with all that is needed to judge, repeat, continue and reopen them."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .diagnostics import ParameterSummary, Verdict, judge, summarize
-from .errors import InputError
+from .diagnostics import ParameterSummary, Verdict
+from .errors import OptionError, check_whole
+from .imaging.levels import Levels
+from .mixture.chains import State, Steps, join
+from .mixture.priors import Priors
+from .mixture.sampling import (
+    MAX_NUMBERS,
+    PARAMETERS,
+    Plan,
+    judge_steps,
+    resume,
+    sample_levels,
+    summarize_parameters,
+    weights_k,
+)
 
 Array = NDArray[np.float64]
-
-FORMAT = 1
-PARAMETERS = ("weights", "means", "stds")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +36,11 @@ class Posterior:
 
     Attributes
     ----------
-    weights, means, stds : (n_chains, n_draws, n_classes) float64
-        Shares in [0, 1]; means and standard deviations in units of intensity.
-    log_posterior : (n_chains, n_draws) float64
-        Log of likelihood times prior, up to a constant.
+    steps : Steps
+        The draws: weights, means, stds (n_chains, n_draws, n_classes), log_posterior (n_chains, n_draws), and
+        of the independence sampler the log weights of the proposals and which were accepted.
+    warmup : Steps
+        The draws before these, thrown away as tune, every ``thinned``-th as well.
     values, counts : (n_levels,) float64 and int64
         The distinct intensities and how many pixels have each.
     step : float
@@ -43,18 +53,16 @@ class Posterior:
         Which sampler made the draws.
     seed : int
         Repeats the draws.
-    tune : int
-        Draws a chain that were thrown away before these.
-    acceptance, pareto_k : float or None
-        Of the independence sampler's proposals.
+    thinned : int
+        One of so many steps was kept.
+    state : State or None
+        Where the chains stand after the last draw; None where it is no longer known.
     notes : tuple of str
         What the sampler had to do beside what was asked.
     """
 
-    weights: Array
-    means: Array
-    stds: Array
-    log_posterior: Array
+    steps: Steps
+    warmup: Steps
     values: Array
     counts: NDArray[np.int64]
     step: float
@@ -62,10 +70,29 @@ class Posterior:
     priors: Mapping[str, Mapping[str, Any]]
     sampler: str
     seed: int
-    tune: int
-    acceptance: float | None = None
-    pareto_k: float | None = None
-    notes: tuple[str, ...] = field(default=())
+    thinned: int = 1
+    state: State | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def weights(self) -> Array:
+        """Shares in [0, 1], (n_chains, n_draws, n_classes)."""
+        return self.steps.weights
+
+    @property
+    def means(self) -> Array:
+        """Means in units of intensity, ascending, (n_chains, n_draws, n_classes)."""
+        return self.steps.means
+
+    @property
+    def stds(self) -> Array:
+        """Standard deviations in units of intensity, (n_chains, n_draws, n_classes)."""
+        return self.steps.stds
+
+    @property
+    def log_posterior(self) -> Array:
+        """Log of likelihood times prior, up to a constant, (n_chains, n_draws)."""
+        return self.steps.log_posterior
 
     @property
     def n_chains(self) -> int:
@@ -82,6 +109,27 @@ class Posterior:
         """The number of classes K."""
         return int(self.means.shape[2])
 
+    @property
+    def tune(self) -> int:
+        """Draws a chain that were thrown away before these."""
+        return int(self.warmup.means.shape[1])
+
+    @property
+    def acceptance(self) -> float | None:
+        """Share of the independence sampler's proposals that were accepted; None for other samplers."""
+        return None if self.steps.accepted is None else float(self.steps.accepted.mean())
+
+    @cached_property
+    def pareto_k(self) -> float | None:
+        """Pareto k of the independence sampler's weights; None for other samplers."""
+        return weights_k(self.steps)
+
+    @property
+    def levels(self) -> Levels:
+        """The levels that were sampled on, without the pixels that they came from."""
+        none = np.zeros(0, np.intp)
+        return Levels(self.values, self.counts, self.step, self.open_ends, none, none, None)
+
     def pooled(self, n: int | None = None) -> tuple[Array, Array, Array]:
         """Weights, means and stds of n evenly spaced draws of all chains (all by default), (n, n_classes)."""
         size = self.n_chains * self.n_draws
@@ -97,17 +145,12 @@ class Posterior:
 
     @cached_property
     def _summary(self) -> dict[str, ParameterSummary]:
-        names = PARAMETERS if self.n_classes > 1 else PARAMETERS[1:]
-        return {
-            f"{name}[{k}]": summarize(getattr(self, name)[:, :, k])
-            for name in names
-            for k in range(self.n_classes)
-        }
+        return summarize_parameters(self.steps)
 
     @cached_property
     def verdict(self) -> Verdict:
         """Whether the draws have converged, and if not, why."""
-        return judge(self._summary, self.n_chains, pareto_k=self.pareto_k)
+        return judge_steps(self.steps, self._summary)
 
     @property
     def converged(self) -> bool:
@@ -121,58 +164,96 @@ class Posterior:
             f"{self.sampler}, {state}>"
         )
 
+    def extend(self, draws: int) -> Posterior:
+        """Go on with the chains where they stand.
+
+        Parameters
+        ----------
+        draws : int
+            How many more to keep of each chain, thinned like those before.
+
+        Returns
+        -------
+        Posterior
+            With all draws, bit for bit those of one longer run.
+
+        Raises
+        ------
+        OptionError
+            If ``draws`` is out of its range, or the chains' end was cut off by ``sel`` or ``thin``.
+        """
+        check_whole("draws", draws, 1, MAX_NUMBERS // (self.n_chains * self.n_classes * self.thinned))
+        if self.state is None:
+            raise OptionError("extend needs the end of every chain, which sel or thin cut off; extend first")
+        chains = resume(
+            self.levels, Priors.from_dict(dict(self.priors)), sampler=self.sampler, seed=self.seed,
+            state=self.state,
+        )  # fmt: skip
+        more = chains.run(draws * self.thinned).select(slice(self.thinned - 1, None, self.thinned))
+        return replace(self, steps=join([self.steps, more]), state=chains.state)
+
+    def sel(
+        self, *, draw: slice | None = None, chain: int | slice | Sequence[int] | None = None
+    ) -> Posterior:
+        """Take some of the draws, as after a longer burn-in, or some of the chains.
+
+        Parameters
+        ----------
+        draw : slice, optional
+            Of each chain. ``slice(50_000, None, 5)`` leaves 50,000 draws out and keeps every fifth. Draws
+            that are left out at the beginning become tune.
+        chain : int, slice or sequence of int, optional
+
+        Raises
+        ------
+        OptionError
+            If no draw or chain is left, or the slice goes backward.
+        """
+        first, last, every = (draw or slice(None)).indices(self.n_draws)
+        if every < 1 or last - first < 1:
+            raise OptionError(f"draw must be a slice that goes forward and keeps a draw, got {draw!r}")
+        chains = np.atleast_1d(np.arange(self.n_chains)[slice(None) if chain is None else chain])
+        if not len(chains):
+            raise OptionError(f"chain must name a chain from 0 to {self.n_chains - 1}, got {chain!r}")
+        warmup = join([self.warmup, self.steps.select(slice(0, first))])
+        if every > 1:
+            warmup = warmup.select(slice(every - 1, None, every))
+        goes_on = chain is None and last == self.n_draws and every == 1
+        return replace(
+            self,
+            steps=self.steps.select(slice(first, last, every)).of_chains(chains),
+            warmup=warmup.of_chains(chains),
+            thinned=self.thinned * every,
+            state=self.state if goes_on else None,
+        )
+
+    def thin(self, every: int) -> Posterior:
+        """Keep every so-many-th draw, the last of each group.
+
+        Chains can be extended still if their length is a multiple of ``every``.
+        """
+        check_whole("every", every, 1, self.n_draws)
+        chosen = slice(every - 1, None, every)
+        return replace(
+            self,
+            steps=self.steps.select(chosen),
+            warmup=self.warmup.select(chosen),
+            thinned=self.thinned * every,
+            state=self.state if self.n_draws % every == 0 else None,
+        )
+
     def to_inference_data(self) -> Any:
         """Hand the draws to ArviZ.
 
         Returns
         -------
         arviz.InferenceData (ArviZ below 1) or xarray.DataTree (ArviZ 1), with the groups posterior,
-        sample_stats, observed_data (levels and counts) and constant_data.
+        sample_stats, observed_data (levels and counts) and constant_data, and where there is a tune,
+        warmup_posterior and warmup_sample_stats.
         """
-        import arviz
+        from .netcdf import to_inference_data
 
-        groups = self._groups()
-        dims = {name: list(axes) for group in groups.values() for name, (axes, _) in group.items()}
-        data: dict[str, Any] = {
-            name: {key: array for key, (_, array) in group.items()} for name, group in groups.items()
-        }
-        dims = {key: [axis for axis in axes if axis not in ("chain", "draw")] for key, axes in dims.items()}
-        coords = {"class": np.arange(self.n_classes), "level": np.arange(len(self.values))}
-        if int(arviz.__version__.split(".")[0]) < 1:
-            result = arviz.from_dict(**data, dims=dims, coords=coords)
-        else:
-            result = arviz.from_dict(data, dims=dims, coords=coords)
-        result["posterior"].attrs.update(self._attributes())
-        return result
-
-    def _groups(self) -> dict[str, dict[str, tuple[tuple[str, ...], NDArray[Any]]]]:
-        """Every group's variables as (dimensions, array)."""
-        draw = ("chain", "draw")
-        return {
-            "posterior": {name: ((*draw, "class"), getattr(self, name)) for name in PARAMETERS},
-            "sample_stats": {"lp": (draw, self.log_posterior)},
-            "observed_data": {"levels": (("level",), self.values), "counts": (("level",), self.counts)},
-            "constant_data": {
-                "step": ((), np.asarray(self.step)),
-                "open_ends": (("end",), np.asarray(self.open_ends, np.int8)),
-            },
-        }
-
-    def _attributes(self) -> dict[str, Any]:
-        from . import __version__
-
-        optional = {"acceptance": self.acceptance, "pareto_k": self.pareto_k}
-        return {
-            "inference_library": "segmix",
-            "inference_library_version": __version__,
-            "segmix_format": FORMAT,
-            "sampler": self.sampler,
-            "seed": str(self.seed),
-            "tune": self.tune,
-            "priors": json.dumps(self.priors, sort_keys=True),
-            "notes": json.dumps(self.notes),
-            **{key: value for key, value in optional.items() if value is not None},
-        }
+        return to_inference_data(self)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write a netCDF file in ArviZ's schema (``arviz.from_netcdf`` opens it), whole or not at all.
@@ -182,27 +263,11 @@ class Posterior:
         OutputError
             If the file stands already and ``overwrite`` is False, or cannot be written.
         """
+        from .netcdf import write_posterior
         from .outputs import staged_file
 
         with staged_file(path, overwrite=overwrite) as temporary:
-            self.write(temporary)
-
-    def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the netCDF file in place; the same draws give the same bytes."""
-        import h5netcdf
-
-        coordinates = {"chain": self.n_chains, "draw": self.n_draws, "class": self.n_classes}
-        coordinates |= {"level": len(self.values), "end": 2}
-        with h5netcdf.File(path, "w") as file:
-            for name, group in self._groups().items():
-                target = file.create_group(name)
-                used = {axis for axes, _ in group.values() for axis in axes}
-                target.dimensions = {axis: size for axis, size in coordinates.items() if axis in used}
-                for axis in target.dimensions:
-                    target.create_variable(axis, (axis,), data=np.arange(coordinates[axis]))
-                for key, (axes, array) in group.items():
-                    target.create_variable(key, axes, data=array)
-                target.attrs.update(self._attributes() if name == "posterior" else {})
+            write_posterior(temporary, self)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Posterior:
@@ -213,41 +278,17 @@ class Posterior:
         InputError
             If the file is missing, damaged, of another program, or of a newer version of segmix.
         """
-        import h5netcdf
+        from .netcdf import read_posterior
 
-        from .imaging.guard import open_regular
+        return read_posterior(path)
 
-        try:
-            open_regular(path).close()
-        except InputError as error:
-            raise InputError(f"{path}: {error}".replace("picture", "posterior.nc")) from None
-        try:
-            with h5netcdf.File(path, "r") as file:
-                return cls._from_groups(str(path), file.groups)
-        except (OSError, KeyError, ValueError, TypeError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(
-                f"{path}: is not a posterior that segmix wrote, or is damaged ({reason}); make it anew"
-            ) from None
 
-    @classmethod
-    def _from_groups(cls, path: str, groups: Mapping[str, Any]) -> Posterior:
-        posterior, observed, constant = groups["posterior"], groups["observed_data"], groups["constant_data"]
-        attributes = posterior.attrs
-        if int(attributes["segmix_format"]) > FORMAT:
-            raise InputError(f"{path}: was written by a newer segmix; upgrade segmix to open it")
-        optional = {key: float(attributes[key]) for key in ("acceptance", "pareto_k") if key in attributes}
-        return cls(
-            **{name: posterior[name][...] for name in PARAMETERS},
-            log_posterior=groups["sample_stats"]["lp"][...],
-            values=observed["levels"][...],
-            counts=observed["counts"][...],
-            step=float(constant["step"][...]),
-            open_ends=tuple(bool(end) for end in constant["open_ends"][...]),  # type: ignore[arg-type]
-            priors=json.loads(attributes["priors"]),
-            sampler=str(attributes["sampler"]),
-            seed=int(attributes["seed"]),
-            tune=int(attributes["tune"]),
-            notes=tuple(json.loads(attributes["notes"])),
-            **optional,  # type: ignore[arg-type]
-        )
+def sample(levels: Levels, *, n_classes: int, priors: Priors, plan: Plan, source: str = "array") -> Posterior:
+    """Sample the posterior of the mixture of ``n_classes`` on levels; see ``mixture.sampling``."""
+    run, resolved = sample_levels(levels, n_classes=n_classes, priors=priors, plan=plan, source=source)
+    posterior = Posterior(
+        run.steps, run.warmup, levels.values, levels.counts, levels.step, levels.open_ends,
+        resolved.to_dict(), run.sampler, plan.seed, plan.thin, run.state, run.notes,
+    )  # fmt: skip
+    posterior.__dict__["_summary"] = run.summary  # known already
+    return posterior

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import __version__
+from .areas import Area
 from .diagnostics import ParameterSummary
 from .imaging.image import Image
 from .imaging.levels import Levels
-from .mixture.areas import Area
 from .mixture.density import log_table, observe
-from .posterior import PARAMETERS, Posterior
+from .mixture.sampling import PARAMETERS
+from .posterior import Posterior
 
 Array = NDArray[np.float64]
 

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import record
+from .areas import Area, draw_areas, summarize_areas
 from .imaging.image import Image
 from .imaging.levels import Levels
-from .mixture.areas import Area, draw_areas, summarize_areas
 from .mixture.density import Parameters, class_probabilities, observe
+from .netcdf import write_posterior
 from .outputs import staged_folder
 from .posterior import Posterior
 from .targets import SUMMARY
@@ -151,7 +152,7 @@ class Segmentation:
         index, colors = self._entropy_picture()
         write_png(folder / "entropy.png", self._plane(index), palette=colors)
         write_tiff(folder / "probabilities.tif", self.probabilities, axes="C" + self.image.axes)
-        self.posterior.write(folder / "posterior.nc")
+        write_posterior(folder / "posterior.nc", self.posterior)
         files = sorted([*os.listdir(folder), SUMMARY])
         (folder / SUMMARY).write_text(
             record.to_json(self.summary() | {"files": files}) + "\n", "utf-8", "backslashreplace"

@@ -14,8 +14,9 @@ from .errors import ConvergenceWarning, OptionError, check_whole
 from .imaging.image import Image, as_image
 from .imaging.levels import Quantization, count_levels
 from .mixture.priors import Priors
-from .mixture.sampling import Plan, Sampler, check_classes, sample
+from .mixture.sampling import Plan, Sampler, check_classes
 from .mixture.threads import in_background
+from .posterior import sample
 from .segmentation import Segmentation
 
 Rng = int | np.random.SeedSequence | np.random.Generator | None

@@ -19,8 +19,8 @@ from segmix import Priors
 from segmix.imaging.image import Image
 from segmix.imaging.levels import Levels, Quantization, count_levels
 from segmix.mixture.distributions import HalfNormal
-from segmix.mixture.sampling import Plan, Sampler, sample
-from segmix.posterior import Posterior
+from segmix.mixture.sampling import Plan, Sampler
+from segmix.posterior import Posterior, sample
 
 from .monte_carlo import Estimates, compare, estimate, names, stack
 

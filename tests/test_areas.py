@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from segmix import Priors, Segmentation, segment
-from segmix.mixture.areas import draw_areas
+from segmix.areas import draw_areas
 from segmix.mixture.density import Parameters, class_probabilities, observe
 from segmix.mixture.distributions import Dirichlet, InverseGamma, Normal
 from segmix.mixture.priors import ResolvedPriors

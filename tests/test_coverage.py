@@ -15,7 +15,8 @@ from segmix.imaging.image import Image
 from segmix.imaging.levels import Quantization, count_levels
 from segmix.mixture.distributions import Dirichlet, InverseGamma, Normal
 from segmix.mixture.priors import ResolvedPriors
-from segmix.mixture.sampling import Plan, Sampler, sample
+from segmix.mixture.sampling import Plan, Sampler
+from segmix.posterior import sample
 
 from .monte_carlo import MIN_P, check_calibration, is_calibrated, names, rank, stack
 

@@ -14,14 +14,14 @@ from scipy.special import logsumexp
 from scipy.stats import chisquare
 
 from segmix import Priors
+from segmix.areas import draw_areas
 from segmix.diagnostics import effective_sample_size
 from segmix.imaging.image import Image
 from segmix.imaging.levels import Levels, count_levels
-from segmix.mixture.areas import draw_areas
 from segmix.mixture.density import Parameters, Target, class_probabilities, observe, unpack
 from segmix.mixture.distributions import Dirichlet, Normal, Uniform
-from segmix.mixture.sampling import Plan, Sampler, sample
-from segmix.posterior import Posterior
+from segmix.mixture.sampling import Plan, Sampler
+from segmix.posterior import Posterior, sample
 
 from .exact_posterior import CASES, Case, log_densities, solve
 from .monte_carlo import MAX_Z, compare, estimate, exactly, stack

@@ -10,9 +10,9 @@ from segmix.imaging.levels import count_levels
 from segmix.mixture import kernels
 from segmix.mixture.density import Parameters, Target, observe, pack
 from segmix.mixture.em import em_step
-from segmix.mixture.independence import Proposal, _reorder
 from segmix.mixture.modes import climb, find_modes, fit_em
 from segmix.mixture.priors import Priors
+from segmix.mixture.proposals import Proposal, _reorder
 
 
 def _mixture(n: int, weights: list[float], means: list[float], stds: list[float]) -> NDArray[np.uint8]:

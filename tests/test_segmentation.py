@@ -141,7 +141,7 @@ def test_a_failure_while_saving_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(type(result.posterior), "write", full)
+    monkeypatch.setattr(segmix.segmentation, "write_posterior", full)
     with pytest.raises(OutputError, match="No space left on device"):
         result.save(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
@@ -222,7 +222,7 @@ def test_wrong_n_classes(n_classes: object) -> None:
         ({"draws": 0}, "draws must be a whole number from 4 to 10000000, got 0"),
         ({"chains": 0}, "chains must be a whole number from 1 to 1000, got 0"),
         ({"tune": -1}, "tune must be a whole number from 0 to 10000000, got -1"),
-        ({"draws": 10**6, "chains": 100}, "chains times draws must be at most 10000000"),
+        ({"draws": 10**6, "chains": 100}, "chains times draws times thin must be at most 10000000"),
         ({"sampler": "nuts"}, "sampler must be independence or gibbs, got 'nuts'"),
         ({"foreground": "light"}, "foreground must be 'bright', 'dark' or labels, got 'light'"),
         ({"foreground": (2,)}, "label in foreground must be a whole number from 0 to 1, got 2"),
@@ -331,14 +331,14 @@ def test_saving_over_the_folder_of_the_picture_keeps_the_picture(tmp_path: Path)
 
 def test_a_folder_that_comes_up_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = segmix.segment(_stripes()[0], rng=1, draws=100)
-    write = type(result.posterior).write
+    write = segmix.segmentation.write_posterior
 
     def write_slowly(posterior: object, path: object) -> None:
         write(posterior, path)  # type: ignore[arg-type]
         (tmp_path / "out").mkdir()
         (tmp_path / "out/thesis.txt").write_text("mine")
 
-    monkeypatch.setattr(type(result.posterior), "write", write_slowly)
+    monkeypatch.setattr(segmix.segmentation, "write_posterior", write_slowly)
     with pytest.raises(OutputError, match="exists already"):
         result.save(tmp_path / "out")
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "thesis.txt"]

@@ -106,6 +106,13 @@ def unpack(points: Array) -> Parameters:
     return Parameters(weights, points[..., n_classes - 1 : 2 * n_classes - 1], stds)
 
 
+def log_jacobian(parameters: Parameters) -> Array:
+    """Log of |d parameters / d coordinates| of ``pack``: sum_k log w_k + log sigma_k; (n, K) to (n,)."""
+    with np.errstate(divide="ignore"):
+        jacobian: Array = np.log(parameters.weights).sum(axis=1) + np.log(parameters.stds).sum(axis=1)
+    return jacobian
+
+
 class Target(NamedTuple):
     """The posterior as a density of coordinates (see ``pack``), Jacobian included."""
 
@@ -114,16 +121,21 @@ class Target(NamedTuple):
 
     def log_density(self, points: Array) -> Array:
         """Log posterior up to a constant, of points (n, 3 K - 1); shape (n,), -inf outside the support."""
+        parameters = unpack(points)
+        density = self.log_posterior(parameters)
+        inside = np.isfinite(density)
+        density[inside] += log_jacobian(Parameters(*(part[inside] for part in parameters)))
+        return density
+
+    def log_posterior(self, parameters: Parameters) -> Array:
+        """Log of likelihood times prior, of parameters (n, n_classes); (n,), -inf outside the support."""
         from .kernels import log_likelihood
 
-        parameters = unpack(points)
         prior = self.priors.log_density(*parameters)
-        density = np.full(len(points), -np.inf)
+        density = np.full(len(prior), -np.inf)
         inside = np.isfinite(prior) & (parameters.weights > 0).all(axis=1)
         chosen = Parameters(*(np.ascontiguousarray(part[inside]) for part in parameters))
-        jacobian = np.log(chosen.weights).sum(axis=1) + np.log(chosen.stds).sum(axis=1)
-        likelihood = log_likelihood(self.observed.nodes, self.observed.counts, *chosen)
-        density[inside] = likelihood + prior[inside] + jacobian
+        density[inside] = log_likelihood(self.observed.nodes, self.observed.counts, *chosen) + prior[inside]
         return density
 
     @property

@@ -6,14 +6,16 @@ every prior: the lecture's scheme, assignments, then parameters (Diebolt and Rob
 jump to another mode is tried now and then.
 """
 
+import json
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .chains import State, Steps, Stream, generator, join, state_at
 from .density import Parameters, Target, pack, unpack
-from .independence import Proposal, weigh
+from .proposals import Proposal, Weighted, weigh
 from .starts import random_starts
 from .threads import in_threads
 
@@ -21,7 +23,8 @@ Array = NDArray[np.float64]
 
 FAMILY_CODES = {"normal": 0, "uniform": 1, "half-normal": 2, "inverse-gamma": 3}
 SWEEPS = 5  # between two tries to jump
-BLOCK = 100  # sweeps between two chances to interrupt
+JUMPS = 20  # proposed at once
+PIECE = 100  # sweeps between two chances to interrupt
 OVERDISPERSION = 3.0
 
 
@@ -32,18 +35,32 @@ class Chain(NamedTuple):
     rng: np.random.Generator
 
 
-def init(target: Target, proposal: Proposal, rngs: list[np.random.Generator]) -> list[Chain]:
+def start(target: Target, proposal: Proposal, seed: int, n_chains: int) -> State:
     """Start chains far apart: around the modes at three times their spread, the last one at random."""
     wide = Proposal(proposal.shares, proposal.centers, OVERDISPERSION * proposal.factors)
-    chains = []
-    for number, rng in enumerate(rngs):
-        points = wide.draw(200, rng=rng)
-        if number == len(rngs) - 1 and number > 0:
+    held = []
+    for chain in range(n_chains):
+        rng = generator(seed, Stream.GIBBS_START, chain)
+        points = np.concatenate([wide.draw(200, rng=rng), proposal.centers])
+        if chain == n_chains - 1 and chain > 0:
             points = np.concatenate([_random_points(target, rng), points])
-        points = np.concatenate([points, proposal.centers])
-        usable = np.flatnonzero(np.isfinite(target.log_density(points)))
-        chains.append(Chain(unpack(points[usable[0]]), rng))
-    return chains
+        usable = int(np.isfinite(target.log_density(points)).argmax())
+        held.append(unpack(points[usable : usable + 1]))
+    parameters = Parameters(*(np.concatenate(parts) for parts in zip(*held, strict=True)))
+    generators = [_state_of(generator(seed, Stream.GIBBS, chain)) for chain in range(n_chains)]
+    unused = np.zeros(n_chains)
+    return State(0, proposal, *parameters, target.log_posterior(parameters), unused, tuple(generators))
+
+
+def _state_of(rng: np.random.Generator) -> str:
+    """A generator's state as JSON, its large numbers as text."""
+    return json.dumps(rng.bit_generator.state, default=int)
+
+
+def _generator_at(text: str) -> np.random.Generator:
+    rng = np.random.default_rng(0)
+    rng.bit_generator.state = json.loads(text)
+    return rng
 
 
 def _random_points(target: Target, rng: np.random.Generator) -> Array:
@@ -68,34 +85,60 @@ def step(target: Target, chain: Chain, n: int) -> Parameters:
 
 
 class GibbsChains:
-    """Chains of the Gibbs sampler, to be run piece by piece."""
+    """Chains of the Gibbs sampler."""
 
-    quality: tuple[float | None, float | None] = (None, None)
+    def __init__(self, target: Target, seed: int, state: State) -> None:
+        self.target, self.seed, self.begun = target, seed, state
+        self.step, self.log_posterior = state.step, state.log_posterior
+        parts = zip(state.weights, state.means, state.stds, state.generators, strict=True)
+        self.chains = [
+            Chain(Parameters(w.copy(), m.copy(), s.copy()), _generator_at(text)) for w, m, s, text in parts
+        ]
+        self.jumps: list[tuple[int, Weighted, Array] | None] = [None] * len(self.chains)
 
-    def __init__(self, target: Target, proposal: Proposal, rngs: list[np.random.Generator]) -> None:
-        self.target, self.proposal = target, proposal
-        self.chains = init(target, proposal, rngs)
+    @property
+    def state(self) -> State:
+        """Where the chains stand."""
+        held = [np.stack(parts) for parts in zip(*(chain.state for chain in self.chains), strict=True)]
+        generators = tuple(_state_of(chain.rng) for chain in self.chains)
+        held += [self.log_posterior, self.begun.log_weights]
+        return state_at(self.step, self.begun.proposal, held, generators)
 
-    def run(self, n: int) -> tuple[Array, Array]:
-        """Make n sweeps of every chain; points (n_chains, n, d) and their log density (n_chains, n)."""
-        blocks = [min(BLOCK, n - done) for done in range(0, n, BLOCK)]
-        parts = [in_threads(partial(self._run, n=size), self.chains) for size in blocks]
-        points, density = zip(*(zip(*block, strict=True) for block in parts), strict=True)
-        return np.concatenate(list(map(np.stack, points)), axis=1), np.concatenate(
-            list(map(np.stack, density)), axis=1
-        )
+    def run(self, n: int) -> Steps:
+        """Make n sweeps of every chain."""
+        return join([self._run(min(PIECE, n - done)) for done in range(0, n, PIECE)])
 
-    def _run(self, chain: Chain, n: int) -> tuple[Array, Array]:
-        """Five sweeps, then one independence Metropolis step, so that chains go from mode to mode."""
-        jumps = weigh(self.target, self.proposal, self.proposal.draw(-(-n // SWEEPS), rng=chain.rng))
-        thresholds = np.log(chain.rng.random(len(jumps.points)))
+    def _run(self, n: int) -> Steps:
+        rows = in_threads(partial(self._run_chain, n=n), range(len(self.chains)))
+        steps = Steps(*(np.stack(parts) for parts in zip(*rows, strict=True)))
+        self.step, self.log_posterior = self.step + n, steps.log_posterior[:, -1]
+        return steps
+
+    def _run_chain(self, number: int, n: int) -> tuple[Array, ...]:
+        """Sweeps, and after every fifth one an independence Metropolis step, to go from mode to mode."""
+        chain, done, end = self.chains[number], self.step, self.step + n
         parts = []
-        for i, jump in enumerate(jumps.points):
-            parts.append(pack(step(self.target, chain, min(SWEEPS, n - i * SWEEPS))))
-            held = weigh(self.target, self.proposal, parts[-1][-1:])
-            if jumps.log_weights[i] - held.log_weights[0] > thresholds[i]:
-                parts[-1][-1] = jump
-                for part, new in zip(chain.state, unpack(jump), strict=True):
-                    part[:] = new
-        points = np.concatenate(parts)
-        return points, self.target.log_density(points)
+        while done < end:
+            sweeps = min(SWEEPS - done % SWEEPS, end - done)
+            parts.append(step(self.target, chain, sweeps))
+            done += sweeps
+            if done % SWEEPS == 0:
+                self._jump(number, done // SWEEPS - 1, parts[-1])
+        draws = Parameters(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        return (*draws, self.target.log_posterior(draws))
+
+    def _jump(self, number: int, count: int, draws: Parameters) -> None:
+        """Try a chain's jump of this count from the last draw, which is changed if the jump is made."""
+        chain, jumps = self.chains[number], self.jumps[number]
+        if jumps is None or jumps[0] != count // JUMPS:
+            rng = generator(self.seed, Stream.JUMPS, number, count // JUMPS)
+            pool = weigh(self.target, self.begun.proposal, self.begun.proposal.draw(JUMPS, rng=rng))
+            jumps = self.jumps[number] = count // JUMPS, pool, np.log(rng.random(JUMPS))
+        _, pool, thresholds = jumps
+        held = weigh(self.target, self.begun.proposal, pack(Parameters(*(part[-1:] for part in draws))))
+        place = count % JUMPS
+        if pool.log_weights[place] - held.log_weights[0] > thresholds[place]:
+            for part, row, new in zip(
+                chain.state, draws, unpack(pool.points[place : place + 1]), strict=True
+            ):
+                part[:] = row[-1] = new[0]

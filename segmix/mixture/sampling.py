@@ -1,23 +1,25 @@
-"""From levels to a judged posterior: modes, chains, verdict, and more draws where it asks for them."""
+"""From levels to judged draws: modes, chains, verdict, and more draws where it asks for them."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import diagnostics
+from ..diagnostics import MAX_PARETO_K, ParameterSummary, Verdict, judge, pareto_k, summarize
 from ..errors import InputError, OptionError, check_whole
 from ..imaging.levels import Levels
-from ..posterior import Posterior
 from . import gibbs, independence
-from .density import Target, observe, unpack
+from .chains import Chains, State, Steps, Stream, generator, join
+from .density import Target, observe
 from .modes import find_modes
 from .priors import Priors
+from .proposals import Proposal, adapt, around_modes, with_exchanges
 
 Array = NDArray[np.float64]
 Sampler = Literal["independence", "gibbs"]
 
+PARAMETERS = ("weights", "means", "stds")
 SAMPLERS: tuple[Sampler, ...] = ("independence", "gibbs")
 MAX_CLASSES = 16
 TUNE = {"independence": 50, "gibbs": 500}
@@ -29,56 +31,56 @@ EXTENSIONS = 3  # a run that has not converged is doubled at most so often
 
 @dataclass(frozen=True)
 class Plan:
-    """What was asked of the sampler."""
+    """What was asked of the sampler.
+
+    ``thin`` keeps every thin-th step. Without ``until_converged`` just these draws are made by just this
+    sampler, whatever the verdict.
+    """
 
     sampler: Sampler
     draws: int
     tune: int | None
     chains: int
     seed: int
+    thin: int = 1
+    until_converged: bool = True
 
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
             raise OptionError(f"sampler must be {' or '.join(SAMPLERS)}, got {self.sampler!r}; name one")
-        for name, least, most in (("draws", 4, 10**7), ("chains", 1, 1000), ("tune", 0, 10**7)):
+        for name, least, most in (
+            ("draws", 4, 10**7), ("chains", 1, 1000), ("tune", 0, 10**7), ("thin", 1, 10**6),
+        ):  # fmt: skip
             value = getattr(self, name)
             if name == "tune" and value is None:
                 continue
             check_whole(name, value, least, most)
-        if self.chains * self.draws > MAX_DRAWS:
+        if self.chains * self.draws * self.thin > MAX_DRAWS:
             raise OptionError(
-                f"chains times draws must be at most {MAX_DRAWS}, got {self.chains * self.draws}; use fewer"
+                f"chains times draws times thin must be at most {MAX_DRAWS}, "
+                f"got {self.chains * self.draws * self.thin}; use fewer"
             )
 
 
-class Chains(Protocol):
-    """Chains that can be run piece by piece."""
+class Run(NamedTuple):
+    """What a sampler did: the steps thrown away, those kept, where the chains stand, and the judgment."""
 
-    quality: tuple[float | None, float | None]
+    sampler: Sampler
+    warmup: Steps
+    steps: Steps
+    state: State
+    summary: dict[str, ParameterSummary]
+    verdict: Verdict
+    notes: tuple[str, ...] = ()
 
-    def run(self, n: int) -> tuple[Array, Array]:
-        """Make n steps of every chain; points (n_chains, n, d) and their log density (n_chains, n)."""
 
-
-def sample(levels: Levels, *, n_classes: int, priors: Priors, plan: Plan, source: str = "array") -> Posterior:
-    """Sample the posterior of the mixture.
+def sample_levels(
+    levels: Levels, *, n_classes: int, priors: Priors, plan: Plan, source: str = "array"
+) -> tuple[Run, Priors]:
+    """Sample the posterior of the mixture; the run, and the priors in absolute numbers.
 
     A run whose verdict is bad is doubled up to three times. Where the independence sampler's weights have a
-    heavy tail (Pareto k above 0.7), ``gibbs`` takes over and the posterior says so.
-
-    Parameters
-    ----------
-    levels : Levels
-    n_classes : int
-        K, from 1 to 16 and at most the number of levels.
-    priors : Priors
-    plan : Plan
-    source : str
-        What messages call the data.
-
-    Returns
-    -------
-    Posterior
+    heavy tail (Pareto k above 0.7), ``gibbs`` takes over and the notes say so.
 
     Raises
     ------
@@ -88,27 +90,35 @@ def sample(levels: Levels, *, n_classes: int, priors: Priors, plan: Plan, source
         If an option is out of its range.
     """
     check_classes(levels, n_classes, source)
-    if plan.chains * plan.draws * n_classes > MAX_NUMBERS:
+    if plan.chains * plan.draws * plan.thin * n_classes > MAX_NUMBERS:
         raise OptionError(
-            f"chains times draws times n_classes must be at most {MAX_NUMBERS}, got "
-            f"{plan.chains * plan.draws * n_classes}; use fewer draws"
+            f"chains times draws times thin times n_classes must be at most {MAX_NUMBERS}, got "
+            f"{plan.chains * plan.draws * plan.thin * n_classes}; use fewer draws"
         )
     observed = observe(levels)
     target = Target(observed, priors.resolve(observed, n_classes))
-    streams = np.random.SeedSequence(plan.seed).spawn(2 * plan.chains + 1)
-    start, *rngs = [np.random.default_rng(stream) for stream in streams]
-    proposal = independence.around_modes(find_modes(target, n_classes, rng=start))
-    proposal = independence.with_exchanges(proposal, n_classes)
-    proposal, _ = independence.adapt(target, proposal, rng=start)
-    notes: list[str] = []
-    if plan.sampler == "independence":
-        chains = independence.IndependenceChains(target, proposal, rngs[: plan.chains])
-        posterior = _extend(levels, target, plan, "independence", chains, notes)
-        if posterior.converged:
-            return posterior
-        notes.append(f"gibbs took over from independence: {'; '.join(posterior.verdict.reasons)}")
-    followers = gibbs.GibbsChains(target, proposal, rngs[plan.chains :])
-    return _extend(levels, target, plan, "gibbs", followers, notes)
+    resolved = Priors(target.priors.means, target.priors.stds, target.priors.weights)
+    proposal = _propose(target, n_classes, generator(plan.seed, Stream.MODES))
+    run = _extend(target, plan, plan.sampler, proposal)
+    if not run.verdict.converged and plan.until_converged and plan.sampler == "independence":
+        note = f"gibbs took over from independence: {'; '.join(run.verdict.reasons)}"
+        run = _extend(target, plan, "gibbs", proposal)
+        run = run._replace(notes=(note, *run.notes))
+    return run, resolved
+
+
+def _propose(target: Target, n_classes: int, rng: np.random.Generator) -> Proposal:
+    proposal = with_exchanges(around_modes(find_modes(target, n_classes, rng=rng)), n_classes)
+    return adapt(target, proposal, rng=rng)[0]
+
+
+def resume(levels: Levels, priors: Priors, *, sampler: str, seed: int, state: State) -> Chains:
+    """Chains that go on from where they stand; ``priors`` in absolute numbers."""
+    observed = observe(levels)
+    target = Target(observed, priors.resolve(observed, state.means.shape[1]))
+    if sampler == "gibbs":
+        return gibbs.GibbsChains(target, seed, state)
+    return independence.IndependenceChains(target, seed, state)
 
 
 def check_classes(levels: Levels, n_classes: int, source: str = "array") -> None:
@@ -133,41 +143,55 @@ def check_classes(levels: Levels, n_classes: int, source: str = "array") -> None
         )
 
 
-def _extend(
-    levels: Levels, target: Target, plan: Plan, sampler: Sampler, chains: Chains, notes: list[str]
-) -> Posterior:
+def _extend(target: Target, plan: Plan, sampler: Sampler, proposal: Proposal) -> Run:
     """Run, judge, and while the verdict is bad throw all away as tune and run twice as long."""
+    chains: Chains
+    if sampler == "gibbs":
+        state = gibbs.start(target, proposal, plan.seed, plan.chains)
+        chains = gibbs.GibbsChains(target, plan.seed, state)
+    else:
+        state = independence.start(target, proposal, plan.seed, plan.chains)
+        chains = independence.IndependenceChains(target, plan.seed, state)
+    thin, draws = slice(plan.thin - 1, None, plan.thin), plan.draws
     tune = TUNE[sampler] if plan.tune is None else plan.tune
-    draws = plan.draws
-    if tune:
-        chains.run(tune)
+    thrown = [chains.run(tune).select(thin)] if tune else []
     for extension in range(EXTENSIONS + 1):
-        more = [f"extended to {draws} draws a chain"] if extension else []
-        posterior = _posterior(levels, target, plan, sampler, chains, (draws, tune), notes + more)
-        hopeless = extension and max(row.r_hat for row in posterior.summary().values()) > HOPELESS_R_HAT
-        if posterior.converged or hopeless or (posterior.pareto_k or 0.0) > diagnostics.MAX_PARETO_K:
+        steps = chains.run(draws * plan.thin).select(thin)
+        summary = summarize_parameters(steps)
+        verdict = judge_steps(steps, summary)
+        hopeless = extension and max(row.r_hat for row in summary.values()) > HOPELESS_R_HAT
+        too_many = 2 * draws * plan.thin * steps.means[:, 0].size > MAX_NUMBERS
+        if verdict.converged or not plan.until_converged or hopeless or too_many or has_poor_weights(steps):
             break
-        if 2 * draws * plan.chains * posterior.n_classes > MAX_NUMBERS:
-            break
-        tune += draws
-        draws *= 2
-    return posterior
+        if extension < EXTENSIONS:
+            thrown.append(steps)
+            draws *= 2
+    notes = (f"extended to {draws} draws a chain",) if draws > plan.draws else ()
+    warmup = join(thrown) if thrown else steps.select(slice(0))
+    return Run(sampler, warmup, steps, chains.state, summary, verdict, notes)
 
 
-def _posterior(
-    levels: Levels,
-    target: Target,
-    plan: Plan,
-    sampler: Sampler,
-    chains: Chains,
-    size: tuple[int, int],
-    notes: list[str],
-) -> Posterior:
-    points, density = chains.run(size[0])
-    weights, means, stds = unpack(points)
-    jacobian = np.log(weights).sum(axis=2) + np.log(stds).sum(axis=2)
-    return Posterior(
-        weights, means, stds, density - jacobian,
-        levels.values, levels.counts, levels.step, levels.open_ends, target.priors.to_dict(),
-        sampler, plan.seed, size[1], *chains.quality, notes=tuple(notes),
-    )  # fmt: skip
+def summarize_parameters(steps: Steps) -> dict[str, ParameterSummary]:
+    """Summaries by name ("means[0]"); one class has no weight to summarize."""
+    n_classes = steps.means.shape[2]
+    return {
+        f"{name}[{k}]": summarize(part[:, :, k])
+        for name, part in zip(PARAMETERS, steps.parameters, strict=True)
+        if n_classes > 1 or name != "weights"
+        for k in range(n_classes)
+    }
+
+
+def judge_steps(steps: Steps, summary: dict[str, ParameterSummary]) -> Verdict:
+    """Say whether draws have converged."""
+    return judge(summary, len(steps.means), pareto_k=weights_k(steps))
+
+
+def weights_k(steps: Steps) -> float | None:
+    """Pareto k of the importance weights; None for other samplers."""
+    return None if steps.log_weights is None else pareto_k(steps.log_weights.reshape(-1))
+
+
+def has_poor_weights(steps: Steps) -> bool:
+    """Whether the importance weights cannot be used."""
+    return (weights_k(steps) or 0.0) > MAX_PARETO_K

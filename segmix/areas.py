@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..imaging.levels import Levels
-from ..posterior import Posterior
-from .density import Parameters, class_probabilities, observe
+from .imaging.levels import Levels
+from .mixture.density import Parameters, class_probabilities, observe
+from .posterior import Posterior
 
 Array = NDArray[np.float64]
 

@@ -1,0 +1,108 @@
+"""What the chains of every sampler have in common: their draws, where they stand, and their random numbers.
+
+Numbers come from streams with a name (what for, which chain, which block), so that a chain that is continued
+later, or run in other pieces, meets the same ones.
+"""
+
+from collections.abc import Callable, Iterable
+from enum import IntEnum
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .density import Parameters
+from .proposals import Proposal
+
+Array = NDArray[np.float64]
+
+
+class Stream(IntEnum):
+    """What a stream of random numbers is for."""
+
+    MODES = 0
+    INDEPENDENCE_START = 1
+    INDEPENDENCE = 2
+    GIBBS_START = 3
+    GIBBS = 4
+    JUMPS = 5
+    AREAS = 6
+
+
+def generator(seed: int, *key: int) -> np.random.Generator:
+    """Return the generator of a stream; the same seed and key give the same numbers."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+class Steps(NamedTuple):
+    """Consecutive draws of all chains.
+
+    weights, means, stds (n_chains, n, n_classes); log_posterior (n_chains, n); of the independence sampler
+    also the log importance weight of the point proposed at each step, and whether it was accepted.
+    """
+
+    weights: Array
+    means: Array
+    stds: Array
+    log_posterior: Array
+    log_weights: Array | None = None
+    accepted: NDArray[np.bool_] | None = None
+
+    @property
+    def parameters(self) -> Parameters:
+        """Weights, means and stds."""
+        return Parameters(*self[:3])
+
+    def select(self, chosen: slice) -> "Steps":
+        """Take some of the steps of every chain."""
+        return self._each(lambda part: part[:, chosen])
+
+    def of_chains(self, chains: NDArray[np.intp]) -> "Steps":
+        """Take some of the chains."""
+        return self._each(lambda part: part[chains])
+
+    def _each(self, take: Callable[[NDArray[Any]], NDArray[Any]]) -> "Steps":
+        parts: list[Any] = [None if part is None else take(part) for part in self]
+        return Steps(*parts)
+
+
+def join(pieces: list[Steps]) -> Steps:
+    """Put pieces of the same chains one after the other."""
+    if len(pieces) == 1:
+        return pieces[0]
+    rows: list[Any] = list(zip(*pieces, strict=True))
+    return Steps(*(None if parts[0] is None else np.concatenate(parts, axis=1) for parts in rows))  # type: ignore[arg-type]
+
+
+class State(NamedTuple):
+    """Where chains stand: all that later draws depend on, beside the target and the seed.
+
+    ``step`` counts the steps done. weights, means, stds (n_chains, n_classes), log_posterior and log_weights
+    (n_chains,) are of the points held; ``generators`` has one state a chain, of the Gibbs sampler.
+    """
+
+    step: int
+    proposal: Proposal
+    weights: Array
+    means: Array
+    stds: Array
+    log_posterior: Array
+    log_weights: Array
+    generators: tuple[str, ...] = ()
+
+
+def state_at(step: int, proposal: Proposal, held: Iterable[Array], generators: tuple[str, ...] = ()) -> State:
+    """Build a state from weights, means, stds, log_posterior and log_weights of the points held."""
+    weights, means, stds, log_posterior, log_weights = held
+    return State(step, proposal, weights, means, stds, log_posterior, log_weights, generators)
+
+
+class Chains(Protocol):
+    """Chains that can be run piece by piece; how they are cut into pieces changes nothing."""
+
+    @property
+    def state(self) -> State:
+        """Where the chains stand."""
+
+    def run(self, n: int) -> Steps:
+        """Make n steps of every chain."""
