@@ -63,18 +63,26 @@ class Console:
         )
 
     @contextmanager
-    def progress(self, total: int) -> Iterator[Callable[[str], None]]:
-        """Show a bar while the block runs, if stderr is a terminal; yield what tells it the next name."""
+    def progress(self, total: int) -> Iterator[Callable[..., None]]:
+        """Show a bar while the block runs, if stderr is a terminal; yield what tells it the next name.
+
+        ``show(name)`` begins the next of the ``total`` things, ``show(name, done)`` says how many are done.
+        """
         if self.quiet or not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
-            yield lambda name: None
+            yield lambda name, done=None: None
             return
         from segmix.errors import printable
 
         self._progress = progress = _bar()
-        task, done = progress.add_task("", total=total), count()
+        task, begun = progress.add_task("", total=total), count()
+
+        def show(name: str, done: int | None = None) -> None:
+            place = next(begun) if done is None else done
+            progress.update(task, completed=place, description=printable(name))
+
         try:
             with progress:
-                yield lambda name: progress.update(task, completed=next(done), description=printable(name))
+                yield show
         finally:
             self._progress = None
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from .console import Console, let_go, prepare_streams
+from .fit import CONTINUE_HELP, FIT_HELP, continue_, fit
 from .info import HELP as INFO
 from .info import info
 from .segment import HELP as SEGMENT
@@ -27,6 +28,8 @@ Segment images by the mixture of intensities they are made of, with an error bar
   segmix info cells.png                    what is in the file, and which options suit it
 
   segmix simulate cells -o cells.png       a picture with known truth
+
+  segmix fit data.csv -o out               the mixture of a column of numbers
 """
 
 app = typer.Typer(
@@ -37,6 +40,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(help=SEGMENT)(segment)
+app.command(help=FIT_HELP)(fit)
+app.command("continue", help=CONTINUE_HELP)(continue_)
 app.command(help=INFO)(info)
 app.command(help=SIMULATE)(simulate)
 

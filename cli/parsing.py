@@ -83,6 +83,20 @@ def parse_shape(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
+def parse_numbers(option: str, text: str) -> tuple[float, ...]:
+    """Return finite numbers, one a class."""
+    numbers = tuple(_number(part) for part in text.split(","))
+    if any(isnan(number) for number in numbers):
+        raise OptionError(f"{option} must be numbers separated by commas, got {text!r}; give for example 1,2")
+    return numbers
+
+
+def parse_shares(text: str) -> tuple[float, ...]:
+    """Return the share of every class; one number stands for the first of two."""
+    shares = parse_numbers("--p", text)
+    return (shares[0], 1 - shares[0]) if len(shares) == 1 and shares[0] < 1 else shares
+
+
 def draw_seed() -> int:
     """Return a seed that is short enough to be typed."""
     return secrets.randbelow(2**32)

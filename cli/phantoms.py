@@ -1,4 +1,4 @@
-"""Writing a simulated picture and its truth."""
+"""Writing a simulated picture or table and its truth."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,13 +8,14 @@ import numpy as np
 from segmix.errors import OptionError
 from segmix.imaging.files import write_png, write_tiff
 from segmix.outputs import staged_file
+from segmix.samples import simulate_mixture, write_samples
 from segmix.simulate import simulate_phantom
 from segmix.targets import check_file
 
 
 def write_phantom(
     kind: str, target: Path, *, shape: tuple[int, int], seed: int, overwrite: bool
-) -> tuple[Path, Path]:
+) -> tuple[Path, ...]:
     """Simulate a picture and write it with its truth, both or none.
 
     Parameters
@@ -52,3 +53,23 @@ def write_phantom(
                 undo.callback(target.unlink, missing_ok=True)
         undo.pop_all()
     return target, truth
+
+
+def write_mixture(
+    target: Path,
+    n: int,
+    weights: tuple[float, ...],
+    means: tuple[float, ...],
+    stds: tuple[float, ...],
+    *,
+    seed: int,
+    overwrite: bool,
+) -> tuple[Path, ...]:
+    """Simulate numbers from a mixture and write them as a table; see `segmix.simulate_mixture`."""
+    if target.suffix.lower() not in (".csv", ".txt"):
+        raise OptionError(f"--output must end in .csv or .txt, got {str(target)!r}; rename it")
+    check_file(target, overwrite=overwrite)
+    samples = simulate_mixture(n, weights, means, stds, rng=np.random.default_rng(seed))
+    with staged_file(target, overwrite=overwrite) as table:
+        write_samples(table, samples)
+    return (target,)

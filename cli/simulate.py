@@ -9,16 +9,19 @@ import typer
 from .options import LARGEST_SEED, Debug
 
 HELP = """
-Make a picture with known truth.
+Make a picture, or a table of numbers, with known truth.
 
 cells: bright cells on a dark field, 8 bits, clipped at both ends. cells16: the same on a 16-bit camera.
 tissue: three interwoven classes. The truth, one label per pixel, is written beside it as NAME_truth.png.
+mixture: numbers from a Gaussian mixture, as a table with the columns value and label and the truth on top.
 
 [bold]Examples[/bold]
 
   segmix simulate cells -o cells.png --seed 1
 
   segmix simulate tissue -o tissue.tif --shape 1024,768
+
+  segmix simulate mixture -n 500 --p 0.25 --means 100,200 --stds 20,20 --seed 5 -o data.csv
 """
 
 
@@ -28,11 +31,12 @@ class Kind(StrEnum):
     cells = "cells"
     cells16 = "cells16"
     tissue = "tissue"
+    mixture = "mixture"
 
 
 def simulate(
     kind: Annotated[
-        Kind, typer.Argument(metavar="KIND", help="cells, cells16 or tissue.", show_default=False)
+        Kind, typer.Argument(metavar="KIND", help="cells, cells16, tissue or mixture.", show_default=False)
     ],
     output: Annotated[
         str | None,
@@ -40,10 +44,17 @@ def simulate(
             "-o",
             "--output",
             metavar="FILE",
-            help="Picture to write, .png (8 bits) or .tif. Default: named after the kind.",
+            help="File to write: .png (8 bits), .tif, or .csv for a mixture. Default: named after the kind.",
         ),
     ] = None,
     shape: Annotated[str, typer.Option(metavar="ROWS,COLS", help="Size in pixels.")] = "512,512",
+    n: Annotated[int, typer.Option("-n", min=1, max=100_000_000, help="How many numbers (mixture).")] = 500,
+    p: Annotated[
+        str,
+        typer.Option("--p", metavar="SHARES", help="Share of the first class, or of each (mixture)."),
+    ] = "0.25",
+    means: Annotated[str, typer.Option(metavar="M1,M2", help="Mean of each class (mixture).")] = "100,200",
+    stds: Annotated[str, typer.Option(metavar="S1,S2", help="Sd of each class (mixture).")] = "20,20",
     seed: Annotated[
         int | None,
         typer.Option(min=0, max=LARGEST_SEED, help="Same seed, same bytes. Default: drawn and told."),
@@ -51,22 +62,27 @@ def simulate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier files.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Make a picture with known truth."""
+    """Make a picture, or a table of numbers, with known truth."""
     from segmix.errors import printable
 
     from .console import Console
     from .failures import exit_on_failure
-    from .parsing import draw_seed, parse_shape
+    from .parsing import draw_seed, parse_numbers, parse_shape, parse_shares
 
     console = Console()
-    target = Path(output or (f"{kind}.tif" if kind is Kind.cells16 else f"{kind}.png"))
+    suffix = {Kind.cells16: "tif", Kind.mixture: "csv"}.get(kind, "png")
+    target = Path(output or f"{kind}.{suffix}")
     with exit_on_failure(console, source=str(target), debug=debug):
         sides = parse_shape(shape)
-        from .phantoms import write_phantom
+        from .phantoms import write_mixture, write_phantom
 
         key = draw_seed() if seed is None else seed
-        paths = write_phantom(kind.value, target, shape=sides, seed=key, overwrite=overwrite)
+        if kind is Kind.mixture:
+            mixture = (parse_shares(p), parse_numbers("--means", means), parse_numbers("--stds", stds))
+            written = write_mixture(target, n, *mixture, seed=key, overwrite=overwrite)
+        else:
+            written = write_phantom(kind.value, target, shape=sides, seed=key, overwrite=overwrite)
         if seed is None:
             console.note(f"drew the seed {key}; --seed {key} gives the same again")
-        for path in paths:
+        for path in written:
             console.result(printable(str(path)))

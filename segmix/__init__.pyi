@@ -1,10 +1,12 @@
 from .errors import ConvergenceWarning, InputError, OptionError, OutputError, SegmixError
+from .fitting import fit
 from .imaging.files import read_image
 from .imaging.image import Image, as_image
 from .imaging.levels import Levels, count_levels
 from .mixture.distributions import Dirichlet, HalfNormal, InverseGamma, Normal, Uniform
 from .mixture.priors import Priors
 from .posterior import Posterior
+from .samples import Samples, simulate_mixture
 from .segmentation import Segmentation
 from .simulate import simulate_phantom
 from .workflow import segment
@@ -24,13 +26,16 @@ __all__ = [
     "OutputError",
     "Posterior",
     "Priors",
+    "Samples",
     "Segmentation",
     "SegmixError",
     "Uniform",
     "__version__",
     "as_image",
     "count_levels",
+    "fit",
     "read_image",
     "segment",
+    "simulate_mixture",
     "simulate_phantom",
 ]

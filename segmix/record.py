@@ -18,6 +18,7 @@ from .imaging.levels import Levels
 from .mixture.density import log_table, observe
 from .mixture.sampling import PARAMETERS
 from .posterior import Posterior
+from .samples import Truth
 
 Array = NDArray[np.float64]
 
@@ -37,14 +38,31 @@ def summarize_segmentation(
     foreground: tuple[int, ...],
 ) -> dict[str, Any]:
     """Collect image (original and preprocessed), model, classes, verdict, versions; finite numbers only."""
-    record: dict[str, Any] = {
+    known = _describe_posterior(posterior)
+    known["model"]["foreground"] = list(foreground)
+    classes = [
+        row | {"area_pixels": area.pixels._asdict(), "area_fraction": area.fraction._asdict()}
+        for row, area in zip(known["classes"], areas, strict=True)
+    ]
+    cautions = find_cautions(posterior, areas, images[1].steps)
+    image = {"image": _describe_image(*images, levels)}
+    return _as_finite(image | known | {"classes": classes, "cautions": cautions})
+
+
+def summarize_posterior(posterior: Posterior, source: str, truth: Truth | None = None) -> dict[str, Any]:
+    """Collect data, model, classes, verdict, versions, and the truth if it is known; finite numbers only."""
+    data = {"source": source, "levels": len(posterior.values), "values": int(posterior.counts.sum())}
+    known = {"truth": truth._asdict()} if truth is not None else {}
+    return _as_finite({"data": data} | _describe_posterior(posterior) | known)
+
+
+def _describe_posterior(posterior: Posterior) -> dict[str, Any]:
+    return {
         "schema": SCHEMA,
-        "image": _describe_image(*images, levels),
         "model": {
             "n_classes": posterior.n_classes,
-            "foreground": list(foreground),
-            "quantization": levels.step or None,
-            "open_ends": list(levels.open_ends),
+            "quantization": posterior.step or None,
+            "open_ends": list(posterior.open_ends),
             "priors": posterior.priors,
         },
         "sampling": {
@@ -53,16 +71,19 @@ def summarize_segmentation(
             "chains": posterior.n_chains,
             "draws": posterior.n_draws,
             "tune": posterior.tune,
+            "thinned": posterior.thinned,
             "acceptance": posterior.acceptance,
             "pareto_k": posterior.pareto_k,
             "notes": list(posterior.notes),
         },
-        "classes": [_describe_class(posterior, area) for area in areas],
+        "classes": [_describe_class(posterior, k) for k in range(posterior.n_classes)],
         "verdict": {"converged": posterior.converged, "reasons": list(posterior.verdict.reasons)},
-        "cautions": find_cautions(posterior, areas, images[1].steps),
         "versions": {"segmix": __version__, "python": platform.python_version()}
         | {name: version(name) for name in _LIBRARIES},
     }
+
+
+def _as_finite(record: dict[str, Any]) -> dict[str, Any]:
     finite: dict[str, Any] = _finite(record)
     return finite
 
@@ -84,15 +105,10 @@ def _describe_image(original: Image, image: Image, levels: Levels) -> dict[str, 
     }
 
 
-def _describe_class(posterior: Posterior, area: Area) -> dict[str, Any]:
+def _describe_class(posterior: Posterior, k: int) -> dict[str, Any]:
     summary = posterior.summary()
-    known = {name: summary.get(f"{name}[{area.label}]") for name in PARAMETERS}
-    return {
-        "label": area.label,
-        **{name[:-1]: row._asdict() for name, row in known.items() if row is not None},
-        "area_pixels": area.pixels._asdict(),
-        "area_fraction": area.fraction._asdict(),
-    }
+    known = {name: summary.get(f"{name}[{k}]") for name in PARAMETERS}
+    return {"label": k, **{name[:-1]: row._asdict() for name, row in known.items() if row is not None}}
 
 
 def find_cautions(posterior: Posterior, areas: Sequence[Area], steps: Sequence[str]) -> list[str]:
@@ -138,28 +154,44 @@ def to_json(record: dict[str, Any], *, one_line: bool = False) -> str:
 
 def format_table(posterior: Posterior, areas: Sequence[Area], foreground: tuple[int, ...]) -> str:
     """Lay out the classes with their 94 % intervals, and the verdict."""
-    rows = [("class", "mean", "sd", "weight", "area (pixels)")]
+    rows: list[tuple[str, ...]] = [(*_HEADER, "area (pixels)")]
     for area in areas:
-        k = area.label
-        mark = "*" if k in foreground else " "
-        summary = posterior.summary()
-        weight = summary.get(f"weights[{k}]")
-        rows.append(
-            (
-                f"{k}{mark}",
-                _interval(summary[f"means[{k}]"]),
-                _interval(summary[f"stds[{k}]"]),
-                _interval(weight) if weight else "1",
-                f"{area.pixels.mean:.0f} [{area.pixels.low:.0f}, {area.pixels.high:.0f}]",
-            )
-        )
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    lines = [
+        label, *cells = _row(posterior, area.label)
+        mark = "*" if area.label in foreground else " "
+        pixels = f"{area.pixels.mean:.0f} [{area.pixels.low:.0f}, {area.pixels.high:.0f}]"
+        rows.append((label + mark, *cells, pixels))
+    legend = "* foreground; brackets hold 94 % of the posterior"
+    return "\n".join([*_lay_out(rows), legend, *_verdict_lines(posterior)])
+
+
+def format_parameters(posterior: Posterior, truth: Truth | None = None) -> str:
+    """Lay out the classes of a fit with their 94 % intervals, beside the truth where it is known."""
+    rows = [_HEADER, *(_row(posterior, k) for k in range(posterior.n_classes))]
+    if truth is not None:
+        order = np.argsort(truth.means)
+        rows += [
+            (f"truth {k}", f"{truth.means[i]:g}", f"{truth.stds[i]:g}", f"{truth.weights[i]:g}")
+            for k, i in enumerate(order.tolist())
+        ]
+    return "\n".join([*_lay_out(rows), "brackets hold 94 % of the posterior", *_verdict_lines(posterior)])
+
+
+_HEADER = ("class", "mean", "sd", "weight")
+
+
+def _row(posterior: Posterior, k: int) -> tuple[str, ...]:
+    summary = posterior.summary()
+    weight = summary.get(f"weights[{k}]")
+    parts = (_interval(summary[f"means[{k}]"]), _interval(summary[f"stds[{k}]"]))
+    return (str(k), *parts, _interval(weight) if weight else "1")
+
+
+def _lay_out(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Columns as wide as their widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
-    return "\n".join(
-        [*lines, "* foreground; brackets hold 94 % of the posterior", *_verdict_lines(posterior)]
-    )
 
 
 def _interval(row: ParameterSummary) -> str:

@@ -2,24 +2,23 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .errors import ConvergenceWarning, OptionError, check_whole
+from .fitting import Rng, checked, preprocessed, seed_of
 from .imaging.image import Image, as_image
 from .imaging.levels import Quantization, count_levels
 from .mixture.priors import Priors
 from .mixture.sampling import Plan, Sampler, check_classes
-from .mixture.threads import in_background
 from .posterior import sample
 from .segmentation import Segmentation
 
-Rng = int | np.random.SeedSequence | np.random.Generator | None
 Foreground = Literal["bright", "dark"] | int | Sequence[int]
 
 
@@ -90,11 +89,9 @@ def segment(
     (9, True)
     """
     plan = Plan(sampler, draws, tune, chains, seed_of(rng))
-    priors = Priors() if priors is None else priors
-    if not isinstance(priors, Priors):
-        raise OptionError(f"priors must be segmix.Priors or None, got {priors!r}; take Priors.lecture(), say")
+    priors = checked(priors)
     original = as_image(image, domain=domain)
-    processed = _preprocess(original, preprocess)
+    processed = preprocessed(original, preprocess)
     levels = count_levels(processed, quantization=quantization)
     check_classes(levels, n_classes, original.source)
     labels = _foreground_labels(foreground, n_classes)
@@ -117,33 +114,6 @@ def _asked(plan: Plan, original: Image, processed: Image, quantization: Quantiza
         "limits": list(original.limits),
         "domain_sha256": None if domain is None else sha256(np.ascontiguousarray(domain).data).hexdigest(),
     }
-
-
-def _preprocess(image: Image, steps: Sequence[str] | str | None) -> Image:
-    if steps is None or (isinstance(steps, Sized) and not len(steps)):
-        return image
-    from .imaging.preprocess import preprocess
-
-    return in_background(preprocess, image, steps)
-
-
-def seed_of(rng: Rng) -> int:
-    """Return the whole number that repeats a run.
-
-    An int is its own seed; a SeedSequence or Generator gives 128 bits; None takes them from the system.
-    """
-    if isinstance(rng, np.random.Generator):
-        words: NDArray[np.unsignedinteger] = rng.integers(0, 1 << 32, 4, dtype=np.uint32)
-    elif isinstance(rng, int | np.integer) and not isinstance(rng, bool):
-        check_whole("rng", rng, 0, (1 << 128) - 1)
-        return int(rng)
-    elif rng is None or isinstance(rng, np.random.SeedSequence):
-        words = (rng or np.random.SeedSequence()).generate_state(4)
-    else:
-        raise OptionError(
-            f"rng must be a seed, SeedSequence, Generator or None, got {type(rng).__name__}; give a number"
-        )
-    return int.from_bytes(words.astype("<u4").tobytes(), "little")
 
 
 def _foreground_labels(foreground: Foreground, n_classes: int) -> tuple[int, ...]:

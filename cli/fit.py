@@ -1,0 +1,129 @@
+"""The commands that fit a mixture to data without painting it, and that go on with a fit."""
+
+from typing import Annotated
+
+import typer
+
+from . import options as o
+
+FIT_HELP = """
+Fit a Gaussian mixture to numbers or to a picture's intensities.
+
+DATA is a table (.csv, .tsv, .txt: the column named value, or else the first), a row of values in .npy, or a
+picture. DIR/NAME gets posterior.nc and summary.json.
+
+[bold]Examples[/bold]
+
+  segmix fit data.csv -o out --prior lecture --seed 1
+
+  segmix fit cells.png -o out -k 3 --sampler gibbs --draws 5000
+
+  segmix fit data.csv -o out --draws 500 --exactly     just these draws, converged or not
+
+[bold]Exit status[/bold]
+
+  0 done, 1 an input can't be used, 2 usage, 3 all written but not converged, 130 interrupted
+"""
+
+CONTINUE_HELP = """
+Go on with the chains of a posterior, as if they had never stopped.
+
+POSTERIOR is the posterior.nc of a fit or a segmentation, or the checkpoint of a run that was killed. DIR/NAME
+gets posterior.nc and summary.json.
+
+[bold]Examples[/bold]
+
+  segmix continue out/data/posterior.nc --draws 100000 -o more
+
+  segmix continue out/data.checkpoint.nc --draws 50000 -o out
+"""
+
+Every = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        metavar="SECONDS",
+        rich_help_panel=o.SAMPLING,
+        help="Write DIR/NAME.checkpoint.nc so often, for segmix continue to start from.",
+    ),
+]
+
+
+def fit(
+    data: Annotated[str, typer.Argument(metavar="DATA", show_default=False, help="A table or a picture.")],
+    output: o.Output,
+    classes: o.Classes = 2,
+    prior: o.Prior = "auto",
+    quantization: o.Quantization = "auto",
+    sampler: o.Sampler = o.SamplerName.independence,
+    draws: o.Draws = 1000,
+    tune: o.Tune = None,
+    chains: o.Chains = 4,
+    thin: Annotated[
+        int, typer.Option(min=1, max=1_000_000, rich_help_panel=o.SAMPLING, help="Keep one of so many steps.")
+    ] = 1,
+    seed: o.Seed = None,
+    exactly: Annotated[
+        bool,
+        typer.Option("--exactly", rich_help_panel=o.SAMPLING, help="Just these draws, converged or not."),
+    ] = False,
+    every: Every = None,
+    allow_unconverged: o.AllowUnconverged = False,
+    preprocess: o.Preprocess = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    overwrite: o.Overwrite = False,
+    debug: o.Debug = False,
+) -> None:
+    """Fit a Gaussian mixture to numbers or to a picture's intensities."""
+    from .console import Console
+    from .failures import exit_on_failure
+
+    console = Console(quiet=quiet)
+    with exit_on_failure(console, source=data, debug=debug):
+        from .fits import Output, Wish, run_fit
+
+        wish = Wish(
+            n_classes=classes,
+            prior=prior,
+            quantization=quantization,
+            preprocess=tuple(preprocess or ()),
+            sampler=sampler.value,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            thin=thin,
+            seed=seed,
+            until_converged=not exactly and every is None,
+        )
+        place = Output(output, every, overwrite, as_json, allow_unconverged)
+        status = run_fit(data, wish, place, console)
+    raise typer.Exit(status)
+
+
+def continue_(
+    posterior: Annotated[
+        str, typer.Argument(metavar="POSTERIOR", show_default=False, help="What fit or segment wrote.")
+    ],
+    output: o.Output,
+    draws: Annotated[
+        int, typer.Option(min=1, max=10_000_000, rich_help_panel=o.SAMPLING, help="More draws per chain.")
+    ] = 1000,
+    every: Every = None,
+    allow_unconverged: o.AllowUnconverged = False,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    overwrite: o.Overwrite = False,
+    debug: o.Debug = False,
+) -> None:
+    """Go on with the chains of a posterior, as if they had never stopped."""
+    from .console import Console
+    from .failures import exit_on_failure
+
+    console = Console(quiet=quiet)
+    with exit_on_failure(console, source=posterior, debug=debug):
+        from .fits import Output, run_continue
+
+        place = Output(output, every, overwrite, as_json, allow_unconverged)
+        status = run_continue(posterior, draws, place, console)
+    raise typer.Exit(status)

@@ -1,0 +1,229 @@
+"""From data to a posterior without a picture of it: fit, go on with it, save it."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence, Sized
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import record
+from .errors import InputError, OptionError, check_whole
+from .imaging.image import Image, as_image
+from .imaging.levels import Levels, Quantization, count_levels
+from .mixture.priors import Priors
+from .mixture.sampling import Plan, Sampler, check_classes
+from .mixture.threads import in_background
+from .netcdf import write_posterior
+from .outputs import staged_folder
+from .posterior import Posterior, sample
+from .samples import TABLES, Samples, Truth, as_samples, count_samples, read_samples
+from .targets import SUMMARY
+
+Rng = int | np.random.SeedSequence | np.random.Generator | None
+FIRST_PIECE = 200  # draws before the clock is looked at
+
+
+class Data(NamedTuple):
+    """What a fit works on: levels, what to call them, and the truth where it is known."""
+
+    levels: Levels
+    source: str
+    truth: Truth | None
+
+
+def fit(
+    data: Image | Samples | ArrayLike | str | os.PathLike[str],
+    *,
+    n_classes: int = 2,
+    priors: Priors | None = None,
+    sampler: Sampler = "independence",
+    draws: int = 1000,
+    tune: int | None = None,
+    chains: int = 4,
+    thin: int = 1,
+    quantization: Quantization = "auto",
+    until_converged: bool = True,
+    rng: Rng = None,
+) -> Posterior:
+    """Sample the posterior of a Gaussian mixture of scalar data, or of an image's intensities.
+
+    Parameters
+    ----------
+    data : Image, Samples, array (n,), (rows, cols) or (planes, rows, cols), or path
+        One row of values, an image, or a file of either: a table (.csv, .tsv, .txt), .npy or a picture.
+    n_classes : int
+        K, from 1 to 16.
+    priors : Priors, optional
+        Default: weakly informative and scaled to the data.
+    sampler : "independence" or "gibbs"
+    draws, tune, chains, thin : int
+        Draws kept and steps thrown away a chain, chains, and of how many steps one is kept.
+    quantization : "auto", float or None
+        Width of the interval that a recorded value stands for; None for the plain normal density, which
+        "auto" takes for rows of values that were not visibly rounded.
+    until_converged : bool
+        Whether a run that has not converged is doubled up to three times. If not, just these draws are made,
+        and no other sampler takes over.
+    rng : int, SeedSequence, Generator or None
+        The same seed gives the same result; None draws one, kept as ``posterior.seed``.
+
+    Returns
+    -------
+    Posterior
+
+    Raises
+    ------
+    InputError
+        If the data cannot be used.
+    OptionError
+        If an option is out of its range.
+
+    Examples
+    --------
+    >>> from segmix import Priors, fit, simulate_mixture
+    >>> samples = simulate_mixture(500, (0.25, 0.75), (100, 200), (20, 20), rng=5)
+    >>> posterior = fit(samples, priors=Priors.lecture(), rng=1)
+    >>> posterior.converged, posterior.extend(1000).n_draws
+    (True, 2000)
+    """
+    plan = Plan(sampler, draws, tune, chains, seed_of(rng), thin, until_converged)
+    levels, source, _ = load(data, n_classes=n_classes, quantization=quantization)
+    return sample(levels, n_classes=n_classes, priors=checked(priors), plan=plan, source=source)
+
+
+def load(
+    data: Image | Samples | ArrayLike | str | os.PathLike[str],
+    *,
+    n_classes: int,
+    quantization: Quantization = "auto",
+    preprocess: Sequence[str] | str | None = (),
+) -> Data:
+    """Read data and count its levels; rows of values cannot be preprocessed."""
+    rows = _as_row(data)
+    if rows is None:
+        image = preprocessed(as_image(data), preprocess)  # type: ignore[arg-type]
+        levels = count_levels(image, quantization=quantization)
+        check_classes(levels, n_classes, image.source)
+        return Data(levels, image.source, None)
+    if preprocess:
+        raise OptionError(f"preprocess is for images, {rows.source} is a row of values; leave it out")
+    check_whole("n_classes", n_classes, 1, 16)
+    if len(rows.values) < 3 * n_classes - 1:
+        raise InputError(
+            f"{rows.source}: too few values for {n_classes} classes: at least {3 * n_classes - 1} are "
+            f"needed, got {len(rows.values)}; give more, or lower n_classes (-k)"
+        )
+    levels = count_samples(rows, quantization=quantization)
+    check_classes(levels, n_classes, rows.source)
+    return Data(levels, rows.source, rows.truth)
+
+
+def _as_row(data: object) -> Samples | None:
+    """The data as one row of values; None for an image."""
+    if isinstance(data, Samples):
+        return data
+    if isinstance(data, str | os.PathLike):
+        if Path(os.fsdecode(data)).suffix.lower() in TABLES:
+            return read_samples(data)
+        return _row_of_npy(os.fsdecode(data))
+    if isinstance(data, Image) or np.ndim(data) != 1:  # type: ignore[arg-type]
+        return None
+    return as_samples(data)  # type: ignore[arg-type]
+
+
+def _row_of_npy(path: str) -> Samples | None:
+    """The values of a .npy file with one axis; None for all other files."""
+    if not path.lower().endswith(".npy") or not os.path.isfile(path):
+        return None
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):
+        return None  # the reader of pictures says what is wrong
+    return as_samples(array, source=path) if array.ndim == 1 else None
+
+
+def preprocessed(image: Image, steps: Sequence[str] | str | None) -> Image:
+    """Apply preprocessing steps, so that Ctrl-C is heard meanwhile."""
+    if steps is None or (isinstance(steps, Sized) and not len(steps)):
+        return image
+    from .imaging.preprocess import preprocess
+
+    return in_background(preprocess, image, steps)
+
+
+def checked(priors: Priors | None) -> Priors:
+    """Return priors, by default those scaled to the data."""
+    if priors is not None and not isinstance(priors, Priors):
+        raise OptionError(f"priors must be segmix.Priors or None, got {priors!r}; take Priors.lecture(), say")
+    return priors or Priors()
+
+
+def seed_of(rng: Rng) -> int:
+    """Return the whole number that repeats a run.
+
+    An int is its own seed; a SeedSequence or Generator gives 128 bits; None takes them from the system.
+    """
+    if isinstance(rng, np.random.Generator):
+        words: NDArray[np.unsignedinteger] = rng.integers(0, 1 << 32, 4, dtype=np.uint32)
+    elif isinstance(rng, int | np.integer) and not isinstance(rng, bool):
+        check_whole("rng", rng, 0, (1 << 128) - 1)
+        return int(rng)
+    elif rng is None or isinstance(rng, np.random.SeedSequence):
+        words = (rng or np.random.SeedSequence()).generate_state(4)
+    else:
+        raise OptionError(
+            f"rng must be a seed, SeedSequence, Generator or None, got {type(rng).__name__}; give a number"
+        )
+    return int.from_bytes(words.astype("<u4").tobytes(), "little")
+
+
+def extend_in_pieces(
+    posterior: Posterior,
+    draws: int,
+    *,
+    every: float,
+    checkpoint: Path,
+    show: Callable[[int], None] = lambda done: None,
+) -> Posterior:
+    """Extend, and write a checkpoint every so many seconds; the file is whole at any moment.
+
+    ``show`` is told how many of the draws are made. The result is that of one call of ``extend``.
+    """
+    done, piece, saved = 0, FIRST_PIECE, time.monotonic()
+    while done < draws:
+        began, piece = time.monotonic(), min(piece, draws - done)
+        posterior = posterior.extend(piece)
+        done += piece
+        show(done)
+        if done < draws and time.monotonic() - saved >= every:
+            posterior.save(checkpoint, overwrite=True)
+            saved = time.monotonic()
+        rate = piece / max(time.monotonic() - began, 1e-3)
+        piece = max(FIRST_PIECE, int(rate * min(every, 1.0)))
+    return posterior
+
+
+def save_fit(
+    posterior: Posterior,
+    folder: str | os.PathLike[str],
+    *,
+    source: str,
+    truth: Truth | None = None,
+    overwrite: bool = False,
+    keep: Iterable[str] = (),
+) -> None:
+    """Write a folder with posterior.nc and summary.json, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the folder stands already and ``overwrite`` is False, or cannot be written.
+    """
+    with staged_folder(folder, overwrite=overwrite, keep=[source, *keep]) as temporary:
+        write_posterior(temporary / "posterior.nc", posterior)
+        summary = record.summarize_posterior(posterior, source, truth)
+        summary["files"] = ["posterior.nc", SUMMARY]
+        (temporary / SUMMARY).write_text(record.to_json(summary) + "\n", "utf-8", "backslashreplace")
