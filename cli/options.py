@@ -14,6 +14,8 @@ class SamplerName(StrEnum):
 
     independence = "independence"
     gibbs = "gibbs"
+    nuts = "nuts"
+    lecture = "pymc-lecture"
 
 
 Images = Annotated[
@@ -62,7 +64,10 @@ Limits = Annotated[
 
 # Sampling
 
-Sampler = Annotated[SamplerName, typer.Option(rich_help_panel=SAMPLING, help="How to draw.")]
+Sampler = Annotated[
+    SamplerName,
+    typer.Option(rich_help_panel=SAMPLING, help="How to draw; the last two by PyMC, in a minute or so."),
+]
 Draws = Annotated[
     int, typer.Option(min=4, max=1_000_000, rich_help_panel=SAMPLING, help="Draws kept per chain.")
 ]

@@ -58,7 +58,8 @@ def fit(
         K, from 1 to 16.
     priors : Priors, optional
         Default: weakly informative and scaled to the data.
-    sampler : "independence" or "gibbs"
+    sampler : "independence", "gibbs", "nuts" or "pymc-lecture"
+        The last two are PyMC's: with the labels summed out, and with every assignment sampled.
     draws, tune, chains, thin : int
         Draws kept and steps thrown away a chain, chains, and of how many steps one is kept.
     quantization : "auto", float or None

@@ -97,8 +97,11 @@ def _groups(posterior: Posterior) -> dict[str, Variables]:
     if posterior.state is not None:
         text = json.dumps(_state_to_dict(posterior), sort_keys=True)
         constants["sampler_state"] = (("byte",), np.frombuffer(text.encode(), np.uint8))
+    assigned: Variables = {}
+    if posterior.assignments is not None:
+        assigned["assignment"] = ((*DRAW, "value"), posterior.assignments)
     return {
-        "posterior": _parameters(posterior.steps),
+        "posterior": _parameters(posterior.steps) | assigned,
         "sample_stats": _stats(posterior.steps),
         **warmup,
         "observed_data": {
@@ -162,6 +165,7 @@ def _from_groups(path: str, groups: Mapping[str, Any]) -> Posterior:
         int(attributes["thinned"]),
         _state_from(path, groups),
         tuple(json.loads(attributes["notes"])),
+        groups["posterior"]["assignment"][...] if "assignment" in groups["posterior"] else None,
     )
     return posterior
 

@@ -59,6 +59,8 @@ class Posterior:
         Where the chains stand after the last draw; None where it is no longer known.
     notes : tuple of str
         What the sampler had to do beside what was asked.
+    assignments : (n_chains, n_draws, n) uint8 or None
+        The class of every value, in ascending order, of the sampler "pymc-lecture".
     """
 
     steps: Steps
@@ -73,6 +75,7 @@ class Posterior:
     thinned: int = 1
     state: State | None = None
     notes: tuple[str, ...] = ()
+    assignments: NDArray[np.uint8] | None = None
 
     @property
     def weights(self) -> Array:
@@ -184,7 +187,10 @@ class Posterior:
         """
         check_whole("draws", draws, 1, MAX_NUMBERS // (self.n_chains * self.n_classes * self.thinned))
         if self.state is None:
-            raise OptionError("extend needs the end of every chain, which sel or thin cut off; extend first")
+            raise OptionError(
+                "extend needs the end of every chain, which sel or thin cut off and PyMC does not give; "
+                "extend first, or sample by independence or gibbs"
+            )
         chains = resume(
             self.levels, Priors.from_dict(dict(self.priors)), sampler=self.sampler, seed=self.seed,
             state=self.state,
@@ -223,6 +229,7 @@ class Posterior:
             self,
             steps=self.steps.select(slice(first, last, every)).of_chains(chains),
             warmup=warmup.of_chains(chains),
+            assignments=None if self.assignments is None else self.assignments[chains, first:last:every],
             thinned=self.thinned * every,
             state=self.state if goes_on else None,
         )
@@ -238,6 +245,7 @@ class Posterior:
             self,
             steps=self.steps.select(chosen),
             warmup=self.warmup.select(chosen),
+            assignments=None if self.assignments is None else self.assignments[:, chosen],
             thinned=self.thinned * every,
             state=self.state if self.n_draws % every == 0 else None,
         )
@@ -288,7 +296,7 @@ def sample(levels: Levels, *, n_classes: int, priors: Priors, plan: Plan, source
     run, resolved = sample_levels(levels, n_classes=n_classes, priors=priors, plan=plan, source=source)
     posterior = Posterior(
         run.steps, run.warmup, levels.values, levels.counts, levels.step, levels.open_ends,
-        resolved.to_dict(), run.sampler, plan.seed, plan.thin, run.state, run.notes,
+        resolved.to_dict(), run.sampler, plan.seed, plan.thin, run.state, run.notes, run.assignments,
     )  # fmt: skip
     posterior.__dict__["_summary"] = run.summary  # known already
     return posterior

@@ -79,7 +79,7 @@ def simulate_mixture(
     --------
     >>> samples = simulate_mixture(500, (0.25, 0.75), (100, 200), (20, 20), rng=5)
     >>> samples.values.shape, int(samples.labels.sum())
-    ((500,), 380)
+    ((500,), 362)
     """
     from scipy import stats
 

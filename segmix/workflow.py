@@ -49,7 +49,7 @@ def segment(
         The classes of the mask: the brightest, the darkest, or these labels.
     priors : Priors, optional
         Default: weakly informative and scaled to the data.
-    sampler : "independence" or "gibbs"
+    sampler : "independence", "gibbs", "nuts" or "pymc-lecture"
     draws, tune, chains : int
         Draws kept and thrown away a chain, and chains. A run that has not converged is doubled up to
         three times.

@@ -223,7 +223,7 @@ def test_wrong_n_classes(n_classes: object) -> None:
         ({"chains": 0}, "chains must be a whole number from 1 to 1000, got 0"),
         ({"tune": -1}, "tune must be a whole number from 0 to 10000000, got -1"),
         ({"draws": 10**6, "chains": 100}, "chains times draws times thin must be at most 10000000"),
-        ({"sampler": "nuts"}, "sampler must be independence or gibbs, got 'nuts'"),
+        ({"sampler": "em"}, "sampler must be one of independence, gibbs, .* got 'em'"),
         ({"foreground": "light"}, "foreground must be 'bright', 'dark' or labels, got 'light'"),
         ({"foreground": (2,)}, "label in foreground must be a whole number from 0 to 1, got 2"),
         ({"foreground": ()}, r"foreground must name a label, got \(\)"),

@@ -17,12 +17,12 @@ from .priors import Priors
 from .proposals import Proposal, adapt, around_modes, with_exchanges
 
 Array = NDArray[np.float64]
-Sampler = Literal["independence", "gibbs"]
+Sampler = Literal["independence", "gibbs", "nuts", "pymc-lecture"]
 
 PARAMETERS = ("weights", "means", "stds")
-SAMPLERS: tuple[Sampler, ...] = ("independence", "gibbs")
+SAMPLERS: tuple[Sampler, ...] = ("independence", "gibbs", "nuts", "pymc-lecture")
 MAX_CLASSES = 16
-TUNE = {"independence": 50, "gibbs": 500}
+TUNE = {"independence": 50, "gibbs": 500, "nuts": 1000, "pymc-lecture": 1000}
 MAX_DRAWS = 10**7
 MAX_NUMBERS = 2 * 10**7  # draws of all classes, some 200 bytes each on the way
 HOPELESS_R_HAT = 1.5  # after a first doubling: more of the same will not do
@@ -47,7 +47,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
-            raise OptionError(f"sampler must be {' or '.join(SAMPLERS)}, got {self.sampler!r}; name one")
+            raise OptionError(f"sampler must be one of {', '.join(SAMPLERS)}, got {self.sampler!r}; name one")
         for name, least, most in (
             ("draws", 4, 10**7), ("chains", 1, 1000), ("tune", 0, 10**7), ("thin", 1, 10**6),
         ):  # fmt: skip
@@ -68,10 +68,11 @@ class Run(NamedTuple):
     sampler: Sampler
     warmup: Steps
     steps: Steps
-    state: State
+    state: State | None
     summary: dict[str, ParameterSummary]
     verdict: Verdict
     notes: tuple[str, ...] = ()
+    assignments: NDArray[np.uint8] | None = None
 
 
 def sample_levels(
@@ -98,6 +99,8 @@ def sample_levels(
     observed = observe(levels)
     target = Target(observed, priors.resolve(observed, n_classes))
     resolved = Priors(target.priors.means, target.priors.stds, target.priors.weights)
+    if plan.sampler in ("nuts", "pymc-lecture"):
+        return _run_pymc(target, n_classes, plan), resolved
     proposal = _propose(target, n_classes, generator(plan.seed, Stream.MODES))
     run = _extend(target, plan, plan.sampler, proposal)
     if not run.verdict.converged and plan.until_converged and plan.sampler == "independence":
@@ -105,6 +108,27 @@ def sample_levels(
         run = _extend(target, plan, "gibbs", proposal)
         run = run._replace(notes=(note, *run.notes))
     return run, resolved
+
+
+def _run_pymc(target: Target, n_classes: int, plan: Plan) -> Run:
+    """Sample by PyMC from around the best mode; every thin-th step is kept, and nothing is run again."""
+    from . import nuts
+
+    rng = generator(plan.seed, Stream.MODES)
+    mode = find_modes(target, n_classes, rng=rng)[0]
+    tune = TUNE[plan.sampler] if plan.tune is None else plan.tune
+    size = {"draws": plan.draws * plan.thin, "tune": tune, "chains": plan.chains, "seed": plan.seed}
+    assignments = None
+    if plan.sampler == "nuts":
+        steps = nuts.sample_marginal(target, mode, **size, rng=rng)
+    else:
+        steps, assignments = nuts.sample_lecture(target, mode, **size, rng=rng)
+    thin = slice(plan.thin - 1, None, plan.thin)
+    steps, assignments = steps.select(thin), None if assignments is None else assignments[:, thin]
+    summary, note = summarize_parameters(steps), nuts.describe()
+    notes = (f"{note}, after {tune} steps of tuning", "from around the best mode only")
+    nothing = steps.select(slice(0))
+    return Run(plan.sampler, nothing, steps, None, summary, judge_steps(steps, summary), notes, assignments)
 
 
 def _propose(target: Target, n_classes: int, rng: np.random.Generator) -> Proposal:

@@ -1,0 +1,289 @@
+"""The mixture as PyMC models: marginal over the labels, and the lecture's with every assignment explicit.
+
+The only file that imports PyMC, which takes seconds, and only when one of its functions is called.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import OptionError
+from .chains import Steps
+from .density import Observed, Parameters, Target, unpack
+from .modes import Mode
+from .priors import ResolvedPriors
+
+Array = NDArray[np.float64]
+
+MAX_ASSIGNMENTS = 100_000  # explicit labels, of which PyMC updates each one by one
+START_WIDTH = 2.0  # chains start so many standard errors around the mode
+TARGET_ACCEPT = 0.9
+
+
+@contextmanager
+def _pymc() -> Iterator[Any]:
+    """Import PyMC, spare the user what its stack says on import, and give it a place to compile in."""
+    flags = os.environ.get("PYTENSOR_FLAGS", "")
+    wanted = {"blas__ldflags": ""} | ({} if shutil.which("g++") else {"cxx": ""})
+    home = Path.home() / ".pytensor"
+    if not os.access(home if home.exists() else home.parent, os.W_OK):
+        wanted["base_compiledir"] = tempfile.mkdtemp(prefix="segmix-pytensor-")
+    added = [f"{key}={value}" for key, value in wanted.items() if key not in flags]
+    os.environ["PYTENSOR_FLAGS"] = ",".join([*filter(None, [flags]), *added])
+    loggers = [logging.getLogger(name) for name in ("pymc", "pytensor", "arviz")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import pymc
+
+            yield pymc
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def describe() -> str:
+    """Which PyMC samples, and what it lacks to be fast."""
+    with _pymc() as pm:
+        compiler = "" if shutil.which("g++") else ", without g++ and so many times slower"
+        return f"PyMC {pm.__version__}{' and nutpie' if find_spec('nutpie') else ''}{compiler}"
+
+
+def marginal_model(observed: Observed, priors: ResolvedPriors) -> Any:
+    """Build log p(y | w, mu, sigma) = sum_v n_v log sum_k w_k f_k(v) as a PyMC model, binned or plain.
+
+    Returns
+    -------
+    pymc.Model with the variables weights, means (ascending) and stds, each (n_classes,).
+    """
+    with _pymc() as pm:
+        import pytensor.tensor as pt
+
+        with pm.Model() as model:
+            weights, means, stds = _parameters(pm, priors)
+            if observed.binned:
+                table = _interval_table(pm, observed.nodes[:, None], means, stds)
+            else:
+                table = pm.logp(pm.Normal.dist(means, stds), observed.nodes[:, None])
+            used = np.flatnonzero(observed.counts)
+            mixture = pt.logsumexp(pt.log(weights) + table[used], axis=1)
+            pm.Potential("likelihood", (observed.counts[used] * mixture).sum())
+    return model
+
+
+def lecture_model(values: Array, priors: ResolvedPriors) -> Any:
+    """Build the lecture's model: assignment_i ~ Categorical(w), y_i ~ Normal(mu_z, sigma_z), as written.
+
+    Parameters
+    ----------
+    values : (n,) float64
+    priors : ResolvedPriors
+    """
+    if len(values) > MAX_ASSIGNMENTS:
+        raise OptionError(
+            f"the lecture's model takes at most {MAX_ASSIGNMENTS} values, for it samples every assignment, "
+            f"got {len(values)}; take nuts, whose answer is the same"
+        )
+    with _pymc() as pm, pm.Model() as model:
+        weights, means, stds = _parameters(pm, priors)
+        assignment = pm.Categorical("assignment", p=weights, shape=len(values))
+        pm.Normal("values", means[assignment], stds[assignment], observed=values)
+    return model
+
+
+def _parameters(pm: Any, priors: ResolvedPriors) -> tuple[Any, Any, Any]:
+    n_classes = priors.means.parameters.shape[1]
+    concentration = priors.weights.parameters[0]
+    if n_classes > 1:
+        weights = pm.Dirichlet("weights", concentration)
+        ascending = {"transform": pm.distributions.transforms.ordered}
+    else:
+        weights, ascending = np.ones(1), {}
+    return weights, _prior(pm, "means", priors.means, **ascending), _prior(pm, "stds", priors.stds)
+
+
+def _prior(pm: Any, name: str, family: Any, **options: Any) -> Any:
+    first, second = family.parameters
+    if family.name == "normal":
+        return pm.Normal(name, first, second, **options)
+    if family.name == "uniform":
+        return pm.Uniform(name, first, second, **options)
+    if family.name == "half-normal":
+        return pm.HalfNormal(name, first)
+    return pm.Deterministic(name, pm.InverseGamma("variances", first, second) ** 0.5)
+
+
+def _interval_table(pm: Any, nodes: Array, means: Any, stds: Any) -> Any:
+    """log(Phi(b) - Phi(a)) of each interval and class, on the side of the mean where both are small."""
+    import pytensor.tensor as pt
+    from pymc.distributions.dist_math import normal_lcdf
+
+    def log_phi(z: Any) -> Any:
+        return normal_lcdf(0.0, 1.0, z)
+
+    first, last = int(np.isinf(nodes[0, 0])), len(nodes) - int(np.isinf(nodes[-1, 0]))
+    z = (nodes[first:last] - means) / stds
+    a, b = z[:-1], z[1:]
+    flip = pt.gt(a + b, 0)
+    small, large = log_phi(pt.switch(flip, -b, a)), log_phi(pt.switch(flip, -a, b))
+    rows = [large + pt.log1mexp(small - large)]
+    if first:
+        rows.insert(0, log_phi(z[:1]))
+    if last < len(nodes):
+        rows.append(log_phi(-z[-1:]))
+    return pt.concatenate(rows)
+
+
+def sample_marginal(
+    target: Target, mode: Mode, *, draws: int, tune: int, chains: int, seed: int, rng: np.random.Generator
+) -> Steps:
+    """Sample the marginal model by NUTS, from chains started around the mode; by nutpie where installed."""
+    model = marginal_model(target.observed, target.priors)
+    starts = start_points(target, mode, chains, rng)
+    trace = _run(model, starts, draws=draws, tune=tune, seed=seed)
+    return _steps(target, trace)
+
+
+def sample_lecture(
+    target: Target, mode: Mode, *, draws: int, tune: int, chains: int, seed: int, rng: np.random.Generator
+) -> tuple[Steps, NDArray[np.uint8]]:
+    """Sample the lecture's model by the compound step that PyMC assigns.
+
+    Returns
+    -------
+    Steps, and the assignments (n_chains, draws, n) of the values in ascending order.
+    """
+    if target.observed.binned:
+        raise OptionError(
+            "the lecture's model has no intervals; give quantization=None (--quantization none)"
+        )
+    values = np.repeat(target.observed.nodes, target.observed.counts.astype(int))
+    model = lecture_model(values, target.priors)
+    starts = start_points(target, mode, chains, rng)
+    for point in starts:
+        distance = (values[:, None] - point["means"]) / point["stds"]
+        density = np.log(point["weights"] / point["stds"]) - distance**2 / 2
+        point["assignment"] = density.argmax(axis=1)
+    trace = _run(model, starts, draws=draws, tune=tune, seed=seed, nuts_sampler="pymc")
+    return _steps(target, trace), trace["posterior"]["assignment"].values.astype(np.uint8)
+
+
+def start_points(target: Target, mode: Mode, chains: int, rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Points within twice the standard errors around a mode, in support, as PyMC takes them.
+
+    PyMC's own jitter, of 1 on the unconstrained scale, ends in other modes on pictures (R-hat 1.83).
+    """
+    points: list[Array] = []
+    while len(points) < chains:
+        offsets = rng.uniform(-START_WIDTH, START_WIDTH, (100, len(mode.point))) * mode.scales
+        found = mode.point + offsets
+        usable = found[np.isfinite(target.log_density(found))]
+        points += list(usable[: chains - len(points)]) or [mode.point]
+    parameters = unpack(np.stack(points))
+    return [
+        {"weights": w, "means": m, "stds": s, "variances": s**2} for w, m, s in zip(*parameters, strict=True)
+    ]
+
+
+def _run(
+    model: Any, starts: list[dict[str, Any]], *, draws: int, tune: int, seed: int, **options: Any
+) -> Any:
+    """Sample a model; what Ctrl-C cut short, which PyMC returns as if nothing were, is an interruption."""
+    nutpie = find_spec("nutpie") is not None
+    with _pymc() as pm, model:
+        free = {variable.name for variable in model.free_RVs}
+        initvals = [{key: value for key, value in point.items() if key in free} for point in starts]
+        settings: dict[str, Any] = {
+            "init": "adapt_diag", "jitter_max_retries": 0, "target_accept": TARGET_ACCEPT,
+            "nuts_sampler": "nutpie" if nutpie else "pymc",
+        }  # fmt: skip
+        if "assignment" in free:
+            settings.pop("target_accept")
+        trace = pm.sample(
+            draws, tune=tune, chains=len(starts), cores=min(len(starts), os.cpu_count() or 1),
+            random_seed=[(seed + chain) % 2**31 for chain in range(len(starts))], initvals=initvals,
+            progressbar=False, compute_convergence_checks=False, **(settings | options),
+        )  # fmt: skip
+    sizes = dict(trace["posterior"].sizes)
+    incomplete = bool(np.isnan(trace["posterior"]["means"].values).any())
+    if (sizes["chain"], sizes["draw"]) != (len(starts), draws) or incomplete:
+        raise KeyboardInterrupt
+    return trace
+
+
+def _steps(target: Target, trace: Any) -> Steps:
+    """A trace as steps, with our own log posterior."""
+    posterior = trace["posterior"]
+    means, stds = (np.ascontiguousarray(posterior[name].values) for name in ("means", "stds"))
+    weights = np.ones_like(means)
+    if "weights" in posterior:
+        weights = np.ascontiguousarray(posterior["weights"].values)
+    flat = Parameters(*(part.reshape(-1, part.shape[2]) for part in (weights, means, stds)))
+    return Steps(weights, means, stds, target.log_posterior(flat).reshape(means.shape[:2]))
+
+
+def prior_draws(priors: ResolvedPriors, n: int, *, seed: int) -> Parameters:
+    """Draw from the prior by PyMC, means ascending: classes of one prior are sorted, other draws dropped.
+
+    Returns
+    -------
+    Parameters, each (m, n_classes), m at most n.
+    """
+    with _pymc() as pm:
+        with pm.Model():
+            _parameters(pm, priors)
+            drawn = pm.sample_prior_predictive(n, random_seed=seed)
+        group = drawn["prior"]
+        means, stds = (np.asarray(group[name].values)[0] for name in ("means", "stds"))
+        weights = np.asarray(group["weights"].values)[0] if "weights" in group else np.ones_like(means)
+    parts = [weights, means, stds]
+    order = np.argsort(means, axis=1)
+    if priors.exchangeable:
+        return Parameters(*(np.take_along_axis(part, order, axis=1) for part in parts))
+    kept = (np.diff(means, axis=1) > 0).all(axis=1)
+    return Parameters(*(part[kept] for part in parts))
+
+
+def find_map(target: Target, mode: Mode) -> Parameters:
+    """The maximum of the posterior density of weights, means and stds by PyMC's optimizer, from a mode."""
+    model = marginal_model(target.observed, target.priors)
+    point = start_points(target, mode._replace(scales=0 * mode.scales), 1, np.random.default_rng(0))[0]
+    with _pymc() as pm, model:
+        free = {variable.name for variable in model.free_RVs}
+        start = {key: value for key, value in point.items() if key in free}
+        found = pm.find_MAP(start=start, progressbar=False)
+    one = np.ones(1)
+    return Parameters(*(np.asarray(found.get(name, one)) for name in ("weights", "means", "stds")))
+
+
+def model_graph(model: Any) -> str:
+    """A model in the DOT language: ovals are unknown, filled ones observed, boxes follow from others."""
+    with _pymc():
+        from pymc.model_graph import ModelGraph
+
+        graph = ModelGraph(model)
+        lines = ["digraph model {", '  node [fontname="sans-serif"];']
+        observed = {variable.name for variable in model.observed_RVs}
+        potentials = {variable.name for variable in model.potentials}
+        for variable in [*model.basic_RVs, *model.deterministics, *model.potentials]:
+            shape = "ellipse" if variable in model.basic_RVs else "box"
+            style = ' style=filled fillcolor="#dde0e8"' if variable.name in observed | potentials else ""
+            lines.append(f'  "{variable.name}" [shape={shape}{style}];')
+            parents = sorted(str(parent) for parent in graph.get_parent_names(variable))
+            lines += [f'  "{parent}" -> "{variable.name}";' for parent in parents]
+    return "\n".join([*lines, "}"]) + "\n"

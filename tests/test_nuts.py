@@ -1,0 +1,167 @@
+"""The mixture written in PyMC: the same density, and in the slow tests the same posterior."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+
+from segmix import Posterior, Priors, fit, simulate_mixture
+from segmix.errors import OptionError
+from segmix.mixture import nuts
+from segmix.mixture.density import Observed, Parameters, Target, observe
+from segmix.mixture.distributions import Dirichlet, HalfNormal, InverseGamma, Normal, Uniform
+from segmix.mixture.modes import find_modes
+from segmix.samples import as_samples, count_samples
+
+from .monte_carlo import compare, estimate, stack
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # PyMC's and ArviZ's own, on import
+
+CLOSE = 1e-5  # of log densities of tens of values, whose tails each side computes in its own way
+LECTURE = ((0.25, 0.75), (100.0, 200.0), (20.0, 20.0))
+PRIORS = [
+    Priors.lecture(),
+    Priors(Uniform(0.0, 300.0), HalfNormal(50.0), Dirichlet((2.0, 3.0))),
+    Priors(Normal(150.0, 80.0), InverseGamma(3.0, 900.0), Dirichlet(1.0)),
+]
+
+
+def target_of(values: np.ndarray, priors: Priors, step: float | None, n_classes: int = 2) -> Target:
+    observed = observe(count_samples(as_samples(values), quantization=step))
+    return Target(observed, priors.resolve(observed, n_classes))
+
+
+def log_density(model: Any, parameters: Parameters) -> float:
+    """PyMC's log density of weights, means, stds, without the Jacobians of its transforms."""
+    given = {"weights": parameters.weights, "means": parameters.means, "stds": parameters.stds}
+    given["variances"] = parameters.stds**2
+    point = {}
+    for variable in model.free_RVs:
+        transform, value = model.rvs_to_transforms[variable], model.rvs_to_values[variable]
+        raw = given[variable.name]
+        moved = raw if transform is None else transform.forward(raw, *variable.owner.inputs).eval()
+        point[value.name] = np.asarray(moved)
+    return float(model.compile_logp(jacobian=False)(point))
+
+
+@pytest.mark.parametrize("priors", PRIORS, ids=["lecture", "uniform", "inverse gamma"])
+@pytest.mark.parametrize("step", [None, 5.0], ids=["plain", "binned"])
+def test_the_marginal_model_is_our_density(priors: Priors, step: float | None) -> None:
+    values = np.rint(simulate_mixture(60, *LECTURE, rng=1).values / 5) * 5
+    target = target_of(values, priors, step)
+    model = nuts.marginal_model(target.observed, target.priors)
+    rng, apart = np.random.default_rng(2), []
+    for _ in range(2):
+        parameters = Parameters(
+            rng.dirichlet([3, 5]), np.sort(rng.normal([105, 205], 9)), rng.uniform(9, 40, 2)
+        )
+        ours = target.log_posterior(Parameters(*(part[None] for part in parameters)))[0]
+        of_variances = priors.stds is not None and priors.stds.name == "inverse-gamma"
+        jacobian = np.log(2 * parameters.stds).sum() if of_variances else 0.0
+        apart.append(log_density(model, parameters) + jacobian - ours)
+    np.testing.assert_allclose(apart, 0, atol=CLOSE)
+
+
+def test_clipped_ends_are_in_the_model() -> None:
+    observed = Observed(np.array([-np.inf, 20.0, 30.0, np.inf]), np.array([5.0, 9.0, 2.0]), np.arange(3))
+    target = Target(observed, PRIORS[1].resolve(observed, 2))
+    parameters = Parameters(np.array([0.4, 0.6]), np.array([18.0, 26.0]), np.array([6.0, 4.0]))
+    ours = target.log_posterior(Parameters(*(part[None] for part in parameters)))[0]
+    theirs = log_density(nuts.marginal_model(observed, target.priors), parameters)
+    assert theirs == pytest.approx(ours, abs=CLOSE)
+
+
+def test_the_lectures_model_summed_over_assignments_is_the_marginal_one() -> None:
+    values = np.array([80.0, 120.0, 190.0, 230.0])
+    target = target_of(values, Priors.lecture(), None)
+    model = nuts.lecture_model(values, target.priors)
+    parameters = Parameters(np.array([0.3, 0.7]), np.array([104.0, 203.0]), np.array([20.0, 30.0]))
+    point = {}
+    for name, raw in zip(("weights", "means", "stds"), parameters, strict=True):
+        variable = model.named_vars[name]
+        transform, value = model.rvs_to_transforms[variable], model.rvs_to_values[variable]
+        point[value.name] = transform.forward(raw, *variable.owner.inputs).eval()
+    logp = model.compile_logp(jacobian=False)
+    joint = [float(logp(point | {"assignment": np.array(z)})) for z in itertools.product((0, 1), repeat=4)]
+    ours = target.log_posterior(Parameters(*(part[None] for part in parameters)))[0]
+    assert logsumexp(joint) == pytest.approx(ours, abs=1e-8)
+
+
+def test_the_graph_names_every_variable() -> None:
+    target = target_of(simulate_mixture(9, *LECTURE, rng=1).values, Priors.lecture(), None)
+    graph = nuts.model_graph(nuts.lecture_model(np.arange(9.0), target.priors))
+    assert graph.startswith("digraph")
+    for edge in ('"weights" -> "assignment"', '"assignment" -> "values"', '"means" -> "values"'):
+        assert edge in graph
+
+
+@pytest.mark.parametrize("priors", PRIORS, ids=["lecture", "uniform", "inverse gamma"])
+def test_prior_draws_are_those_of_our_priors(priors: Priors) -> None:
+    target = target_of(np.arange(9.0), priors, None)
+    n = 4000
+    theirs = nuts.prior_draws(target.priors, n, seed=1)
+    ours = target.priors.sample(n, rng=np.random.default_rng(1))
+    for one, other in zip(theirs, ours, strict=True):
+        for a, b in zip(np.log(one[:, 0] + 1e3).T[None], np.log(other[:, 0] + 1e3).T[None], strict=True):
+            error = np.hypot(a.std() / np.sqrt(len(a)), b.std() / np.sqrt(len(b)))
+            assert abs(a.mean() - b.mean()) < 4.5 * error
+
+
+def test_chains_start_apart_but_near_the_mode() -> None:
+    target = target_of(simulate_mixture(300, *LECTURE, rng=1).values, Priors.lecture(), None)
+    mode = find_modes(target, 2, rng=np.random.default_rng(1))[0]
+    points = nuts.start_points(target, mode, 50, np.random.default_rng(2))
+    means = np.array([point["means"] for point in points])
+    width = mode.scales[1:3]
+    assert (np.abs(means - mode.point[1:3]) <= 2 * width).all()
+    assert (means.std(axis=0) > 0.8 * width).all()
+
+
+def test_what_the_lectures_model_cannot_take() -> None:
+    with pytest.raises(OptionError, match="has no intervals; give quantization=None"):
+        fit(np.arange(20) // 2 * 1.0, sampler="pymc-lecture", rng=1)
+    with pytest.raises(OptionError, match="takes at most 100000 values"):
+        nuts.lecture_model(np.zeros(100_001), target_of(np.arange(9.0), Priors.lecture(), None).priors)
+
+
+@pytest.fixture(scope="module", params=[20.0, 50.0], ids=["easy", "hard"])
+def lecture(request: pytest.FixtureRequest) -> tuple[Any, Posterior]:
+    samples = simulate_mixture(500, (0.25, 0.75), (100, 200), (request.param,) * 2, rng=5)
+    return samples, fit(samples, priors=Priors.lecture(), draws=20_000, rng=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["gibbs", "nuts", "pymc-lecture"])
+def test_every_sampler_gives_the_lectures_posterior(lecture: tuple[Any, Posterior], sampler: Any) -> None:
+    samples, reference = lecture
+    draws = {"gibbs": 20_000, "nuts": 4000, "pymc-lecture": 1500}[sampler]
+    posterior = fit(samples, priors=Priors.lecture(), sampler=sampler, draws=draws, chains=2, rng=2)
+    z, band = compare(estimate(stack(posterior)), estimate(stack(reference)))
+    assert np.abs(z).max() < 4.5
+    assert (z**2).mean() < band[1]
+
+
+@pytest.mark.slow
+def test_an_interruption_is_heard_while_pymc_samples(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", simulate_mixture(500, *LECTURE, rng=5).values)
+    command = [sys.executable, "-m", "segmix_cli", "fit", "a.npy", "-o", "out", "--prior", "lecture"]
+    process = subprocess.Popen(
+        [*command, "--sampler", "pymc-lecture", "--draws", "1000000", "--chains", "1"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    time.sleep(40)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode == 130
+    assert os.listdir(tmp_path) == ["a.npy"]
