@@ -11,6 +11,8 @@ from .console import Console, let_go, prepare_streams
 from .fit import CONTINUE_HELP, FIT_HELP, continue_, fit
 from .info import HELP as INFO
 from .info import info
+from .plot import HELP as PLOT
+from .plot import plot
 from .segment import HELP as SEGMENT
 from .segment import segment
 from .simulate import HELP as SIMULATE
@@ -43,6 +45,7 @@ app.command(help=SEGMENT)(segment)
 app.command(help=FIT_HELP)(fit)
 app.command("continue", help=CONTINUE_HELP)(continue_)
 app.command(help=INFO)(info)
+app.command(help=PLOT)(plot)
 app.command(help=SIMULATE)(simulate)
 
 

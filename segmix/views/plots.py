@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import io
-import logging
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import OptionError
+from .figure import DASHES, FILL, GRAY, INK, RIM, matplotlib_of_ours, rim, title_of
 from .render import MAX_CLASSES, palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.patheffects import AbstractPathEffect
 
 Floats = NDArray[np.float64]
 
@@ -26,28 +22,6 @@ SIZE = (10.0, 6.5)  # inches of 100 pixels
 MAX_BINS = 512  # more levels than that are shown in runs of equal length
 MAX_POINTS = 256  # where the expected counts of a longer run are evaluated
 LOG_RANGE = 300  # counts that differ by more than this factor are shown on a log axis
-TITLE_LENGTH = 72
-
-_INK, _FILL, _RIM, _CLIPPED = "#222222", "#dde1e7", "#a3abb5", "#68717d"
-_SILENCE = logging.NullHandler()  # without a handler, its warnings on folders and fonts go to stderr
-_DASHES: tuple[Any, ...] = ("solid", (0, (6, 2)), (0, (1.6, 1.4)), (0, (7, 1.8, 1.6, 1.8)))
-_LOOK: dict[Any, Any] = {
-    "font.size": 11,
-    "axes.edgecolor": _RIM,
-    "axes.labelcolor": _INK,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#eceef1",
-    "xtick.color": _RIM,
-    "ytick.color": _RIM,
-    "xtick.labelcolor": _INK,
-    "ytick.labelcolor": _INK,
-    "legend.frameon": False,
-    "legend.handlelength": 2.4,
-    "legend.columnspacing": 1.6,
-}
 
 
 class _Levels(NamedTuple):
@@ -77,6 +51,7 @@ def fit_figure(
     *,
     title: str,
     clipped: tuple[bool, bool] = (False, False),
+    unit: str = "pixels",
 ) -> bytes:
     """Draw the histogram of a picture and the mixture fitted to it.
 
@@ -99,6 +74,9 @@ def fit_figure(
         Whether the detector saturates at the first and the last level. Such a level has a bar of its own,
         and the mixture's expectation there is a point with its interval.
 
+    unit : str
+        What is counted.
+
     Returns
     -------
     bytes
@@ -115,10 +93,10 @@ def fit_figure(
     run = _run_length(levels, step)
     inner = slice(int(clipped[0]), len(levels.values) - int(clipped[1]))
     bins = _sum_runs(_Levels(*(part[..., inner] for part in levels)), step, run)
-    with _matplotlib():
+    with matplotlib_of_ours():
         figure, axes = _new_figure(title, 3 + len(levels.classes) + any(clipped))
-        _scale(axes, levels, bins, run)
-        _draw_bins(axes, bins)
+        _scale(axes, levels, bins, run, unit)
+        _draw_bins(axes, bins, unit)
         for side in (0, 1):
             if clipped[side]:
                 _draw_end(axes, levels, side, step, run)
@@ -170,22 +148,6 @@ def _sum_runs(levels: _Levels, step: float, run: int) -> _Bins:
     return _Bins(edges, counts, sums[:3], sums[3:])
 
 
-@contextmanager
-def _matplotlib() -> Iterator[None]:
-    """Give matplotlib its own defaults and keep it silent, whatever the user's settings or home folder."""
-    logging.getLogger("matplotlib").addHandler(_SILENCE)
-    backend = os.environ.pop("MPLBACKEND", None)
-    try:
-        import matplotlib as mpl
-    finally:
-        if backend is not None:
-            os.environ["MPLBACKEND"] = backend
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(_LOOK)
-        yield
-
-
 def _new_figure(title: str, n_entries: int) -> tuple[Figure, Axes]:
     """Return a figure with its title and room for a legend of `n_entries` above the axes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -195,21 +157,11 @@ def _new_figure(title: str, n_entries: int) -> tuple[Figure, Axes]:
     FigureCanvasAgg(figure)
     top = 0.925 - 0.038 * np.ceil(n_entries / 6)
     axes = figure.add_axes((0.095, 0.095, 0.885, float(top) - 0.105))
-    figure.text(0.095, 0.955, _printable(title), size=13, weight="bold", color=_INK, parse_math=False)
+    figure.text(0.095, 0.955, title_of(title), size=13, weight="bold", color=INK, parse_math=False)
     return figure, axes
 
 
-def _printable(text: str) -> str:
-    """Return the text in one line of characters that the font has, the middle left out of a long one."""
-    from matplotlib.font_manager import findfont, get_font
-
-    known = get_font(findfont("DejaVu Sans:bold")).get_charmap()
-    line = "".join(c if c.isprintable() and ord(c) in known else "?" for c in text)
-    half = TITLE_LENGTH // 2 - 3
-    return line if len(line) <= TITLE_LENGTH else f"{line[:half]} ... {line[-half:]}"
-
-
-def _scale(axes: Axes, levels: _Levels, bins: _Bins, run: int) -> None:
+def _scale(axes: Axes, levels: _Levels, bins: _Bins, run: int, unit: str) -> None:
     """Choose linear or log counts, the limits and the labels."""
     from matplotlib.ticker import MaxNLocator
 
@@ -225,40 +177,33 @@ def _scale(axes: Axes, levels: _Levels, bins: _Bins, run: int) -> None:
     axes.yaxis.set_major_formatter(lambda count, _: f"{count:,.0f}" if count >= 1 or not count else "")
     axes.margins(x=0.04)
     axes.set_xlabel("intensity")
-    axes.set_ylabel("pixels per level" if run == 1 else f"pixels per {run} levels")
+    axes.set_ylabel(f"{unit} per level" if run == 1 else f"{unit} per {run} levels")
 
 
-def _draw_bins(axes: Axes, bins: _Bins) -> None:
+def _draw_bins(axes: Axes, bins: _Bins, unit: str) -> None:
     """Draw the histogram, the mixture with its interval, and the classes."""
     if not bins.counts.size:
         return
     floor, centers = axes.get_ylim()[0], (bins.edges[1:] + bins.edges[:-1]) / 2
     low, mean, high = np.maximum(bins.total, floor / 10)
     bars: dict[str, Any] = {"edges": bins.edges, "baseline": floor}
-    axes.stairs(np.maximum(bins.counts, floor), fill=True, color=_FILL, label="pixels", **bars)
-    axes.stairs(np.maximum(bins.counts, floor), color=_RIM, linewidth=0.8, **bars)
+    axes.stairs(np.maximum(bins.counts, floor), fill=True, color=FILL, label=unit, **bars)
+    axes.stairs(np.maximum(bins.counts, floor), color=RIM, linewidth=0.8, **bars)
     marker = "o" if len(centers) <= 24 else None
-    axes.fill_between(centers, low, high, color=_INK, alpha=0.3, linewidth=0, label="94 % interval")
+    axes.fill_between(centers, low, high, color=INK, alpha=0.3, linewidth=0, label="94 % interval")
     for k, (color, row) in enumerate(zip(palette(len(bins.classes)) / 255, bins.classes, strict=True)):
         axes.plot(
             centers,
             np.maximum(row, floor / 10),
             color=tuple(color),
             linewidth=2.5,
-            linestyle=_DASHES[k % len(_DASHES)],
+            linestyle=DASHES[k % len(DASHES)],
             marker=marker,
             markersize=4,
-            path_effects=_rim(),
+            path_effects=rim(),
             label=f"class {k}",
         )
-    axes.plot(centers, mean, color=_INK, linewidth=1.2, marker=marker, markersize=4, label="mixture")
-
-
-def _rim() -> list[AbstractPathEffect]:
-    """Return the effect that sets a light line off from a light ground."""
-    from matplotlib.patheffects import Normal, Stroke
-
-    return [Stroke(linewidth=3.1, foreground=_CLIPPED), Normal()]
+    axes.plot(centers, mean, color=INK, linewidth=1.2, marker=marker, markersize=4, label="mixture")
 
 
 def _draw_end(axes: Axes, levels: _Levels, side: int, step: float, run: int) -> None:
@@ -267,9 +212,9 @@ def _draw_end(axes: Axes, levels: _Levels, side: int, step: float, run: int) -> 
     count, (low, mean, high) = levels.counts[level], levels.total[:, level]
     center = levels.values[level] + outward * step * (run - 1) / 2
     floor = axes.get_ylim()[0]
-    axes.bar(center, max(count - floor, 0), step * run, bottom=floor, color=_CLIPPED)
+    axes.bar(center, max(count - floor, 0), step * run, bottom=floor, color=GRAY)
     error = np.maximum([[mean - low], [high - mean]], 0)
-    style: dict[str, Any] = {"fmt": "D", "color": _INK, "markersize": 5, "capsize": 3}
+    style: dict[str, Any] = {"fmt": "D", "color": INK, "markersize": 5, "capsize": 3}
     axes.errorbar(center, mean, error, label="mixture, clipped", **style)
     share = 100 * count / levels.counts.sum()
     axes.annotate(
@@ -281,7 +226,7 @@ def _draw_end(axes: Axes, levels: _Levels, side: int, step: float, run: int) -> 
         ha="center",
         va="top",
         rotation=90,
-        color=_CLIPPED,
+        color=GRAY,
     )
 
 

@@ -1,0 +1,76 @@
+"""The command that draws a posterior."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Debug
+
+HELP = """
+Draw a posterior that segmix wrote.
+
+trace: every chain's way, its tune shaded. autocorrelation: with ESS and MCSE. histogram: the marginals and
+their intervals. fit: the data under the mixture. prior: prior against posterior. graph: the model (.dot, and
+where graphviz is installed .png and .svg).
+
+[bold]Examples[/bold]
+
+  segmix plot trace out/data/posterior.nc -o trace.png
+
+  segmix plot graph out/data/posterior.nc -o model.dot
+"""
+
+
+class Kind(StrEnum):
+    """The figures to choose from."""
+
+    trace = "trace"
+    autocorrelation = "autocorrelation"
+    histogram = "histogram"
+    fit = "fit"
+    graph = "graph"
+    prior = "prior"
+
+
+def plot(
+    kind: Annotated[
+        Kind, typer.Argument(metavar="KIND", show_default=False, help="|".join(kind.value for kind in Kind))
+    ],
+    posterior: Annotated[
+        str, typer.Argument(metavar="POSTERIOR", show_default=False, help="What fit or segment wrote.")
+    ],
+    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Picture to write.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier file.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Draw a posterior that segmix wrote."""
+    from segmix.errors import OptionError, printable
+
+    from .console import Console
+    from .failures import exit_on_failure
+
+    console = Console()
+    with exit_on_failure(console, source=posterior, debug=debug):
+        from segmix.outputs import staged_file
+        from segmix.posterior import Posterior
+        from segmix.targets import check_file
+
+        target = Path(output)
+        if kind is not Kind.graph and target.suffix.lower() != ".png":
+            raise OptionError(f"--output must end in .png, got {output!r}; rename it")
+        check_file(target, overwrite=overwrite)
+        found = Posterior.load(posterior)
+        from segmix.plotting import graph
+        from segmix.plotting import plot as draw
+
+        title = f"{Path(posterior).resolve().parent.name}: {kind.value}"
+        data = (
+            graph(found, target.suffix.lower())
+            if kind is Kind.graph
+            else draw(found, kind.value, title=title)
+        )
+        with staged_file(target, overwrite=overwrite) as temporary:
+            temporary.write_bytes(data)
+        console.result(printable(str(target)))
