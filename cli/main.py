@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .compare import HELP as COMPARE
+from .compare import compare
 from .console import Console, let_go, prepare_streams
 from .fit import CONTINUE_HELP, FIT_HELP, continue_, fit
 from .info import HELP as INFO
@@ -44,6 +46,7 @@ app = typer.Typer(
 app.command(help=SEGMENT)(segment)
 app.command(help=FIT_HELP)(fit)
 app.command("continue", help=CONTINUE_HELP)(continue_)
+app.command(help=COMPARE)(compare)
 app.command(help=INFO)(info)
 app.command(help=PLOT)(plot)
 app.command(help=SIMULATE)(simulate)

@@ -161,7 +161,7 @@ def format_table(posterior: Posterior, areas: Sequence[Area], foreground: tuple[
         pixels = f"{area.pixels.mean:.0f} [{area.pixels.low:.0f}, {area.pixels.high:.0f}]"
         rows.append((label + mark, *cells, pixels))
     legend = "* foreground; brackets hold 94 % of the posterior"
-    return "\n".join([*_lay_out(rows), legend, *_verdict_lines(posterior)])
+    return "\n".join([*lay_out(rows), legend, *_verdict_lines(posterior)])
 
 
 def format_parameters(posterior: Posterior, truth: Truth | None = None) -> str:
@@ -173,7 +173,7 @@ def format_parameters(posterior: Posterior, truth: Truth | None = None) -> str:
             (f"truth {k}", f"{truth.means[i]:g}", f"{truth.stds[i]:g}", f"{truth.weights[i]:g}")
             for k, i in enumerate(order.tolist())
         ]
-    return "\n".join([*_lay_out(rows), "brackets hold 94 % of the posterior", *_verdict_lines(posterior)])
+    return "\n".join([*lay_out(rows), "brackets hold 94 % of the posterior", *_verdict_lines(posterior)])
 
 
 _HEADER = ("class", "mean", "sd", "weight")
@@ -186,7 +186,7 @@ def _row(posterior: Posterior, k: int) -> tuple[str, ...]:
     return (str(k), *parts, _interval(weight) if weight else "1")
 
 
-def _lay_out(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def lay_out(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Columns as wide as their widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

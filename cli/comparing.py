@@ -1,0 +1,51 @@
+"""Reading data, comparing methods, printing."""
+
+from typing import Any
+
+from segmix.comparison import Row, compare, format_comparison
+from segmix.fitting import Data, checked, load
+from segmix.record import to_json
+
+from .console import Console
+from .parsing import draw_seed, parse_prior, parse_quantization, parse_steps
+
+
+def run_compare(
+    path: str,
+    *,
+    n_classes: int,
+    prior: str,
+    quantization: str,
+    methods: tuple[str, ...],
+    draws: int,
+    seed: int | None,
+    preprocess: tuple[str, ...],
+    as_json: bool,
+    console: Console,
+) -> int:
+    """Compare methods on a file and print the table; returns the seed."""
+    key = draw_seed() if seed is None else seed
+    width: Any = parse_quantization(quantization)
+    priors, steps = checked(parse_prior(prior)), parse_steps(preprocess)
+    console.announce_compilation()
+    data = load(path, n_classes=n_classes, quantization=width, preprocess=steps)
+    rows = compare(data, n_classes=n_classes, priors=priors, methods=methods, draws=draws, seed=key)
+    if as_json:
+        console.result(to_json(_record(path, rows, data), one_line=True))
+    else:
+        console.result(format_comparison(rows, data))
+    return key
+
+
+def _record(path: str, rows: list[Row], data: Data) -> dict[str, Any]:
+    def listed(parameters: Any) -> Any:
+        return {name: part.tolist() for name, part in parameters._asdict().items()} if parameters else None
+
+    return {
+        "input": path,
+        "methods": [
+            row._asdict() | {"parameters": listed(row.parameters), "errors": listed(row.errors)}
+            for row in rows
+        ],
+        "truth": data.truth._asdict() if data.truth else None,
+    }

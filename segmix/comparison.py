@@ -1,0 +1,163 @@
+"""The same mixture by every method: what each finds, in what time, and how good it is."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import OptionError
+from .fitting import Data
+from .mixture.density import Parameters, Target, observe, unpack
+from .mixture.kmeans import fit_kmeans
+from .mixture.modes import find_modes, fit_em
+from .mixture.priors import Priors
+from .mixture.sampling import Plan
+from .posterior import sample
+
+Array = NDArray[np.float64]
+
+Result = TypeVar("Result")
+
+METHODS = ("kmeans", "em", "map", "independence", "gibbs", "nuts")
+
+
+class Row(NamedTuple):
+    """What one method found: parameters (n_classes,) each, and sds of them where it gives any.
+
+    ``log_likelihood`` is at these parameters, for samplers the posterior means; ``ess_per_second`` is the
+    smallest bulk ESS over the seconds of the whole call.
+    """
+
+    method: str
+    parameters: Parameters
+    errors: Parameters | None
+    log_likelihood: float
+    seconds: float
+    ess_per_second: float | None = None
+    converged: bool | None = None
+
+
+def compare(
+    data: Data,
+    *,
+    n_classes: int = 2,
+    priors: Priors | None = None,
+    methods: Sequence[str] = METHODS,
+    draws: int = 1000,
+    seed: int = 0,
+) -> list[Row]:
+    """Fit by several methods, each called twice so that no compiling is timed (PyMC, which compiles, once).
+
+    Raises
+    ------
+    OptionError
+        If a method is none of ``METHODS``.
+    """
+    unknown = [method for method in methods if method not in METHODS]
+    if unknown:
+        raise OptionError(f"methods must be of {', '.join(METHODS)}, got {unknown[0]!r}; name others")
+    observed = observe(data.levels)
+    target = Target(observed, (priors or Priors()).resolve(observed, n_classes))
+    return [_row(method, data, target, priors or Priors(), draws, seed) for method in methods]
+
+
+def _row(method: str, data: Data, target: Target, priors: Priors, draws: int, seed: int) -> Row:
+    if method in POINTS:
+        found, seconds = _timed(lambda: POINTS[method](data, target, np.random.default_rng(seed)))
+        return Row(method, found, None, _log_likelihood(target, found), seconds)
+    n_classes = target.priors.means.parameters.shape[1]
+    plan = Plan(method, draws, None, 4, seed)  # type: ignore[arg-type]
+    posterior, seconds = _timed(
+        lambda: sample(data.levels, n_classes=n_classes, priors=priors, plan=plan, source=data.source),
+        twice=method != "nuts",
+    )
+    parts = posterior.pooled()
+    means, errors = (Parameters(*(getattr(part, name)(axis=0) for part in parts)) for name in ("mean", "std"))
+    least = min(row.ess_bulk for row in posterior.summary().values())
+    return Row(
+        method, means, errors, _log_likelihood(target, means), seconds, least / seconds, posterior.converged
+    )
+
+
+def _timed(function: Callable[[], Result], *, twice: bool = True) -> tuple[Result, float]:
+    if twice:
+        function()
+    start = time.perf_counter()
+    return function(), time.perf_counter() - start
+
+
+def _log_likelihood(target: Target, parameters: Parameters) -> float:
+    """Log likelihood; of k-means' classes too, whose sds are those within the classes."""
+    from .mixture.kernels import log_likelihood
+
+    rows = (np.maximum(part, 1e-300)[None] if i != 1 else part[None] for i, part in enumerate(parameters))
+    return float(log_likelihood(target.observed.nodes, target.observed.counts, *rows)[0])
+
+
+def _kmeans(data: Data, target: Target, rng: np.random.Generator) -> Parameters:
+    n_classes = target.priors.means.parameters.shape[1]
+    return fit_kmeans(target.observed, data.levels.values, n_classes, rng=rng)[0]
+
+
+def _em(data: Data, target: Target, rng: np.random.Generator) -> Parameters:
+    return fit_em(target.observed, target.priors.means.parameters.shape[1], rng=rng)[0]
+
+
+def _map(data: Data, target: Target, rng: np.random.Generator) -> Parameters:
+    """The maximum of the posterior density of weights, means and stds, by BFGS from the best mode."""
+    from scipy.optimize import minimize
+
+    n_classes = target.priors.means.parameters.shape[1]
+    mode = find_modes(target, n_classes, rng=rng)[0]
+
+    def loss(offset: Array) -> float:
+        return -float(target.log_posterior(unpack((mode.point + mode.scales * offset)[None]))[0])
+
+    def slope(offset: Array) -> Array:
+        point = mode.point + mode.scales * offset
+        weights = unpack(point[None]).weights[0]
+        jacobian = np.concatenate([1 - n_classes * weights[:-1], np.zeros(n_classes), np.ones(n_classes)])
+        gradient: Array = -(target.gradient(point[None])[0] - jacobian) * mode.scales
+        return gradient
+
+    found = minimize(loss, np.zeros(len(mode.point)), jac=slope, method="BFGS")
+    best = unpack((mode.point + mode.scales * found.x)[None])
+    return Parameters(*(part[0] for part in best))
+
+
+POINTS: dict[str, Callable[[Data, Target, np.random.Generator], Parameters]] = {
+    "kmeans": _kmeans,
+    "em": _em,
+    "map": _map,
+}
+
+
+def format_comparison(rows: Sequence[Row], data: Data) -> str:
+    """Lay out one line a method, and the truth where it is known."""
+    from .record import lay_out
+
+    header = ("method", "means", "sds", "weights", "log likelihood", "seconds", "ESS/s")
+    lines = [header]
+    for row in rows:
+        speed = "" if row.ess_per_second is None else f"{row.ess_per_second:,.0f}"
+        note = "" if row.converged in (None, True) else " (not converged)"
+        weights, means, stds = (_numbers(part, _errors(row, i)) for i, part in enumerate(row.parameters))
+        likelihood = f"{row.log_likelihood:,.2f}"
+        lines.append((row.method, means, stds, weights, likelihood, f"{row.seconds:.4g}", speed + note))
+    if data.truth is not None:
+        order = np.argsort(data.truth.means)
+        known = [_numbers(np.array(part)[order], None) for part in data.truth]
+        lines.append(("truth", known[1], known[2], known[0], "", "", ""))
+    return "\n".join([*lay_out(lines), "+- is the posterior's sd"])
+
+
+def _errors(row: Row, place: int) -> Array | None:
+    return None if row.errors is None else row.errors[place]
+
+
+def _numbers(values: Array, errors: Array | None) -> str:
+    if errors is None:
+        return ", ".join(f"{value:.4g}" for value in values)
+    return ", ".join(f"{value:.4g} +- {error:.2g}" for value, error in zip(values, errors, strict=True))

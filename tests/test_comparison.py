@@ -1,0 +1,95 @@
+"""k-means, EM, MAP and the samplers side by side."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from segmix_cli.main import run
+
+from segmix import Priors, simulate_mixture
+from segmix.comparison import compare, format_comparison
+from segmix.errors import OptionError
+from segmix.fitting import load
+from segmix.mixture import nuts
+from segmix.mixture.density import Parameters, Target, observe
+from segmix.mixture.kmeans import fit_kmeans
+from segmix.mixture.modes import find_modes
+from segmix.samples import as_samples, count_samples
+
+LECTURE = ((0.25, 0.75), (100.0, 200.0), (20.0, 20.0))
+
+
+def test_kmeans_is_the_best_of_all_intervals() -> None:
+    """In one dimension the optimal classes are intervals, which few values let us enumerate."""
+    values = np.round(np.random.default_rng(3).normal(size=24) * 10)
+    levels = count_samples(as_samples(values), quantization=None)
+    _, squares = fit_kmeans(observe(levels), levels.values, 3, rng=np.random.default_rng(1))
+    ordered = np.sort(values)
+    best = min(
+        sum(((part - part.mean()) ** 2).sum() for part in np.split(ordered, cuts))
+        for cuts in itertools.combinations(range(1, 24), 2)
+    )
+    assert squares == pytest.approx(best)
+
+
+def test_kmeans_describes_its_classes() -> None:
+    values = np.array([1.0, 1.0, 3.0, 10.0, 12.0])
+    levels = count_samples(as_samples(values), quantization=None)
+    found, _ = fit_kmeans(observe(levels), levels.values, 2, rng=np.random.default_rng(1))
+    np.testing.assert_allclose(found.weights, [0.6, 0.4])
+    np.testing.assert_allclose(found.means, [5 / 3, 11])
+    np.testing.assert_allclose(found.stds, [values[:3].std(), 1])
+
+
+def test_methods_agree_where_they_should() -> None:
+    samples = simulate_mixture(500, *LECTURE, rng=5)
+    data = load(samples, n_classes=2)
+    methods = ("kmeans", "em", "map", "independence", "gibbs")
+    rows = {row.method: row for row in compare(data, priors=Priors.lecture(), methods=methods, seed=1)}
+    likelihoods = {name: row.log_likelihood for name, row in rows.items()}
+    assert max(likelihoods, key=lambda name: likelihoods[name]) == "em"
+    exact, chain = rows["independence"], rows["gibbs"]
+    assert exact.errors is not None
+    for name, i in (("map", 1), ("em", 1), ("gibbs", 1)):
+        assert (np.abs(rows[name].parameters[i] - exact.parameters[i]) < exact.errors[i]).all()
+    assert chain.converged
+    assert chain.ess_per_second is not None
+    table = format_comparison(list(rows.values()), data)
+    assert [line.split()[0] for line in table.splitlines()] == ["method", *methods, "truth", "+-"]
+
+
+@pytest.mark.filterwarnings("ignore")  # PyMC's and ArviZ's own, on import
+@pytest.mark.parametrize("n_classes", [1, 2])
+def test_map_is_the_maximum_that_pymc_finds(n_classes: int) -> None:
+    data = load(simulate_mixture(300, *LECTURE, rng=5), n_classes=n_classes)
+    (row,) = compare(data, n_classes=n_classes, methods=("map",))
+    observed = observe(data.levels)
+    target = Target(observed, Priors().resolve(observed, n_classes))
+    theirs = nuts.find_map(target, find_modes(target, n_classes, rng=np.random.default_rng(0))[0])
+    for ours, other in zip(row.parameters, theirs, strict=True):
+        np.testing.assert_allclose(ours, other, rtol=2e-3)
+    both = Parameters(*(np.stack(pair) for pair in zip(row.parameters, theirs, strict=True)))
+    ours, other = target.log_posterior(both)
+    assert ours >= other - 1e-6
+
+
+def test_an_unknown_method() -> None:
+    with pytest.raises(OptionError, match=r"methods must be of kmeans, .* got 'magic'"):
+        compare(load([1.0, 2.0, 3.0, 4.0, 9.0], n_classes=2), methods=("magic",))
+
+
+def test_the_command_prints_one_table(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["simulate", "mixture", "-n", "100", "--seed", "5", "-o", "data.csv"])
+    capsys.readouterr()
+    arguments = ["compare", "data.csv", "--methods", "kmeans,em", "--seed", "1"]
+    assert run(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["method", "kmeans", "em", "truth", "+-"]
+    assert run([*arguments, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [row["method"] for row in record["methods"]] == ["kmeans", "em"]
+    assert record["truth"]["means"] == [100, 200]
+    assert run(["compare", "data.csv", "--methods", "magic"]) == 2
+    assert run(["compare", "none.csv"]) == 1
