@@ -59,7 +59,10 @@ pictures: $(STAMP) ## the pictures of the README
 	$(BIN)/segmix segment images/coins.png --preprocess gaussian:1 --preprocess background:50 -o "$$folder" --seed 1 -q && \
 	$(BIN)/segmix segment images/tissue.png -k 3 -o "$$folder" --seed 1 -q && \
 	cp "$$folder/coins/overlay.png" docs/images/coins_overlay.png && \
-	cp "$$folder/tissue/fit.png" docs/images/tissue_fit.png
+	cp "$$folder/tissue/fit.png" docs/images/tissue_fit.png && \
+	$(BIN)/segmix lecture -o "$$folder/lecture" -q && cd "$$folder/lecture" && \
+	for name in trace_500 trace_all after thinned bad_guesses picture; do \
+		cp *_$$name.png "$(CURDIR)/docs/images/lecture_$$name.png"; done
 
 bench: $(STAMP) ## the figures of the README
 	@$(PIP) install --editable ".[bench]"

@@ -13,6 +13,8 @@ from .console import Console, let_go, prepare_streams
 from .fit import CONTINUE_HELP, FIT_HELP, continue_, fit
 from .info import HELP as INFO
 from .info import info
+from .lecture import HELP as LECTURE
+from .lecture import lecture
 from .plot import HELP as PLOT
 from .plot import plot
 from .segment import HELP as SEGMENT
@@ -48,6 +50,7 @@ app.command(help=FIT_HELP)(fit)
 app.command("continue", help=CONTINUE_HELP)(continue_)
 app.command(help=COMPARE)(compare)
 app.command(help=INFO)(info)
+app.command(help=LECTURE)(lecture)
 app.command(help=PLOT)(plot)
 app.command(help=SIMULATE)(simulate)
 

@@ -27,6 +27,15 @@ def test_python_code(copy: Path) -> None:
     assert results.failed == 0
 
 
+def test_the_code_of_the_lecture() -> None:
+    page = ROOT / "docs/lecture.md"
+    results = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
+    assert results.attempted >= 8
+    assert results.failed == 0
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
+
+
 def test_commands(copy: Path) -> None:
     assert len(COMMANDS) >= 4
     printed = ""

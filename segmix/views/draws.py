@@ -198,13 +198,13 @@ def _grid(title: str, names: Sequence[str], *, hint: str) -> tuple[Figure, list[
 
 
 def _panels(
-    title: str, n_rows: int, n_columns: int, *, hint: str, shared: bool = True
+    title: str, n_rows: int, n_columns: int, *, hint: str, shared: bool = True, height: float = 0.0
 ) -> tuple[Figure, list[list[Axes]]]:
     """A figure with a title, a hint how to read it, and rows of axes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    height = n_rows * ROW + 0.9
+    height = height or n_rows * ROW + 0.9
     figure = Figure(figsize=(WIDTH, height), dpi=100)
     FigureCanvasAgg(figure)
     figure.text(
@@ -223,3 +223,58 @@ def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def sweep_figure(
+    draws: NDArray[np.integer[Any]],
+    notes: Sequence[str],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    title: str,
+) -> bytes:
+    """Draw a table of how many draws each prior took; darker is more, hatched (0) is never.
+
+    Parameters
+    ----------
+    draws : (n_rows, n_columns) int
+    notes : sequence of str
+        A second line in each cell, row by row.
+    rows, columns : sequence of str
+        The priors' centers and widths.
+    title : str
+    """
+    with matplotlib_of_ours():
+        figure, grid = _panels(
+            title, 1, 1, hint="below each number the means found; hatched: not within the limit", height=4.6
+        )
+        axes = grid[0][0]
+        figure.subplots_adjust(left=0.12)
+        largest = max(int(draws.max()), 2)
+        for r in range(len(rows)):
+            for c in range(len(columns)):
+                _cell(axes, r, c, int(draws[r, c]), notes[r * len(columns) + c], largest)
+        axes.set_xlim(0, len(columns))
+        axes.set_ylim(len(rows), 0)
+        axes.set_xticks(np.arange(len(columns)) + 0.5, columns)
+        axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
+        axes.set_xlabel("width of the prior on the centers (sd)")
+        axes.set_ylabel("centers")
+        axes.grid(False)
+        return _png(figure)
+
+
+def _cell(axes: Axes, row: int, column: int, draws: int, note: str, largest: int) -> None:
+    """One prior's cell: gray by the logarithm of the draws."""
+    from matplotlib.patches import Rectangle
+
+    shade = 1 - 0.7 * np.log2(max(draws, 1)) / np.log2(largest)
+    color = "white" if not draws else (shade,) * 3
+    hatch = None if draws else "///"
+    axes.add_patch(Rectangle((column, row), 1, 1, facecolor=color, edgecolor=RIM, hatch=hatch))
+    ink = "white" if draws and shade < 0.55 else INK
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.9, "pad": 2.0} if not draws else None
+    text = f"{draws:,}" if draws else "never"
+    axes.text(
+        column + 0.5, row + 0.5, f"{text}\n{note}", ha="center", va="center", size=10, color=ink, bbox=box
+    )
