@@ -78,6 +78,7 @@ def trace_figure(draws: Mapping[str, Floats], n_tune: int, *, title: str, first_
             axes.set_xlim(0, n)
             axes.set_ylabel(LABELS.get(name, name))
         rows[-1][0].set_xlabel("draw")
+        rows[-1][0].xaxis.set_major_formatter(lambda draw, _: f"{draw:,.0f}")
         return _png(figure)
 
 
@@ -213,7 +214,7 @@ def _panels(
     figure.text(0.075, 1 - 0.58 / height, hint, size=10, color=GRAY)
     grid = figure.subplots(n_rows, n_columns, squeeze=False, sharex="col" if shared else "none")
     figure.subplots_adjust(
-        left=0.075, right=0.985, top=1 - 0.95 / height, bottom=0.55 / height,
+        left=0.075, right=0.965, top=1 - 0.95 / height, bottom=0.55 / height,
         hspace=0.18 if shared else 0.62, wspace=0.22,
     )  # fmt: skip
     return figure, [list(line) for line in grid]
