@@ -30,7 +30,7 @@ N_VALUES = 60
 ESS = 200  # at least, in a run that has converged: 100 a chain
 PRIORS = Priors(Normal((0.0, 3.0), (1.0, 1.0)), InverseGamma(4.0, 3.0), Dirichlet(2.0))
 SAME = Priors(Normal(0.0, 2.0), InverseGamma(4.0, 3.0), Dirichlet(2.0))
-NARROW = Priors(Normal((0.0, 3.0), (0.6, 0.6)), InverseGamma(4.0, 3.0), Dirichlet(2.0))
+NARROW = Priors(Normal((0.0, 3.0), (0.3, 0.3)), InverseGamma(4.0, 3.0), Dirichlet(2.0))
 
 
 def resolved(priors: Priors, n_classes: int = 2) -> ResolvedPriors:

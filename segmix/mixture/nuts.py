@@ -155,7 +155,8 @@ def sample_marginal(
     """Sample the marginal model by NUTS, from chains started around the mode; by nutpie where installed."""
     model = marginal_model(target.observed, target.priors)
     starts = start_points(target, mode, chains, rng)
-    trace = _run(model, starts, draws=draws, tune=tune, seed=seed)
+    nutpie = find_spec("nutpie") is not None
+    trace = _run(model, starts, draws=draws, tune=tune, seed=seed, nutpie=nutpie)
     return _steps(target, trace)
 
 
@@ -179,7 +180,7 @@ def sample_lecture(
         distance = (values[:, None] - point["means"]) / point["stds"]
         density = np.log(point["weights"] / point["stds"]) - distance**2 / 2
         point["assignment"] = density.argmax(axis=1)
-    trace = _run(model, starts, draws=draws, tune=tune, seed=seed, nuts_sampler="pymc")
+    trace = _run(model, starts, draws=draws, tune=tune, seed=seed, nutpie=False)
     return _steps(target, trace), trace["posterior"]["assignment"].values.astype(np.uint8)
 
 
@@ -200,30 +201,38 @@ def start_points(target: Target, mode: Mode, chains: int, rng: np.random.Generat
     ]
 
 
-def _run(
-    model: Any, starts: list[dict[str, Any]], *, draws: int, tune: int, seed: int, **options: Any
-) -> Any:
+def _run(model: Any, starts: list[dict[str, Any]], *, draws: int, tune: int, seed: int, nutpie: bool) -> Any:
     """Sample a model; what Ctrl-C cut short, which PyMC returns as if nothing were, is an interruption."""
-    nutpie = find_spec("nutpie") is not None
     with _pymc() as pm, model:
         free = {variable.name for variable in model.free_RVs}
         initvals = [{key: value for key, value in point.items() if key in free} for point in starts]
-        settings: dict[str, Any] = {
-            "init": "adapt_diag", "jitter_max_retries": 0, "target_accept": TARGET_ACCEPT,
-            "nuts_sampler": "nutpie" if nutpie else "pymc",
-        }  # fmt: skip
-        if "assignment" in free:
-            settings.pop("target_accept")
-        trace = pm.sample(
-            draws, tune=tune, chains=len(starts), cores=min(len(starts), os.cpu_count() or 1),
-            random_seed=[(seed + chain) % 2**31 for chain in range(len(starts))], initvals=initvals,
-            progressbar=False, compute_convergence_checks=False, **(settings | options),
-        )  # fmt: skip
+        if nutpie:
+            trace = _by_nutpie(model, initvals, draws=draws, tune=tune, seed=seed)
+        else:
+            accept = {} if "assignment" in free else {"target_accept": TARGET_ACCEPT}
+            trace = pm.sample(
+                draws, tune=tune, chains=len(starts), cores=min(len(starts), os.cpu_count() or 1),
+                random_seed=[(seed + chain) % 2**31 for chain in range(len(starts))], initvals=initvals,
+                nuts_sampler="pymc", init="adapt_diag", jitter_max_retries=0, progressbar=False,
+                compute_convergence_checks=False, **accept,
+            )  # fmt: skip
     sizes = dict(trace["posterior"].sizes)
     incomplete = bool(np.isnan(trace["posterior"]["means"].values).any())
     if (sizes["chain"], sizes["draw"]) != (len(starts), draws) or incomplete:
         raise KeyboardInterrupt
     return trace
+
+
+def _by_nutpie(model: Any, initvals: list[dict[str, Any]], *, draws: int, tune: int, seed: int) -> Any:
+    """Sample by nutpie, which takes one start for all chains: the mean of the starts, without jitter."""
+    import nutpie
+
+    middle = {key: np.mean([point[key] for point in initvals], axis=0) for key in initvals[0]}
+    compiled = nutpie.compile_pymc_model(model, initial_points=middle, jitter_rvs=set())
+    return nutpie.sample(
+        compiled, draws=draws, tune=tune, chains=len(initvals), seed=seed % 2**32, progress_bar=False,
+        target_accept=TARGET_ACCEPT,
+    )  # fmt: skip
 
 
 def _steps(target: Target, trace: Any) -> Steps:
