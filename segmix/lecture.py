@@ -23,7 +23,7 @@ from .views.draws import Marginal, histogram_figure, sweep_figure
 Array = NDArray[np.float64]
 
 TRUTH = ((0.25, 0.75), (100.0, 200.0), (50.0, 50.0))
-N_VALUES, FIRST, MORE, BURN_IN, EVERY = 500, 500, 100_000, 50_000, 5
+N_VALUES, FIRST, MORE, EVERY = 500, 500, 100_000, 5
 CENTERS = ((110.0, 210.0), (60.0, 250.0), (140.0, 160.0), (210.0, 310.0))
 WIDTHS = (3.0, 10.0, 30.0, 100.0)
 SWEEP = (250, 16_000)  # draws a chain of a first try, and of the last one
@@ -64,18 +64,8 @@ def replay(
         Is told what comes next.
     """
     data = simulate_mixture(N_VALUES, *TRUTH, rng=seed)
-    priors = Priors.lecture()
     show("data and prior")
-    first = fit(
-        data,
-        priors=priors,
-        sampler="gibbs",
-        draws=FIRST,
-        tune=0,
-        until_converged=False,
-        quantization=None,
-        rng=seed,
-    )
+    first = _sample(data, Priors.lecture(), FIRST, seed)
     _write(folder, "1_data.png", plot(first, "fit", title="500 values, and the mixture of 500 draws"))
     _write(folder, "2_prior.png", _prior_figure(first))
     _write(folder, "3_model.dot", graph(first))
@@ -148,10 +138,9 @@ def sweep(
     return tuple(_try(data, center, width, seed) for center in centers for width in widths)
 
 
-def _try(data: Samples, centers: tuple[float, float], width: float, seed: int) -> Try:
-    priors = Priors(Normal(centers, width), Uniform(0.0, 100.0), Dirichlet(1.0))
-    draws, most = SWEEP
-    found = fit(
+def _sample(data: Samples, priors: Priors, draws: int, seed: int) -> Posterior:
+    """The lecture's scheme: every value's class, then the parameters, from the first draw on."""
+    return fit(
         data,
         priors=priors,
         sampler="gibbs",
@@ -161,6 +150,12 @@ def _try(data: Samples, centers: tuple[float, float], width: float, seed: int) -
         quantization=None,
         rng=seed,
     )
+
+
+def _try(data: Samples, centers: tuple[float, float], width: float, seed: int) -> Try:
+    priors = Priors(Normal(centers, width), Uniform(0.0, 100.0), Dirichlet(1.0))
+    draws, most = SWEEP
+    found = _sample(data, priors, draws, seed)
     while not found.converged and found.n_draws < most:
         found = found.extend(found.n_draws)
     low, high = found.means.mean(axis=(0, 1)).tolist()

@@ -33,7 +33,7 @@ def staged_folder(
     Yields
     ------
     Path
-        An empty folder named ``.<name>.segmix-XXXXXXXX.tmp`` in the target's parent.
+        An empty folder named ``.<name>.segmix-<hex>.tmp`` in the target's parent.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def staged_file(target: PathLike, *, overwrite: bool = False) -> Iterator[Path]:
     Yields
     ------
     Path
-        An empty file named ``.<name>.segmix-XXXXXXXX.tmp`` in the target's parent.
+        An empty file named ``.<name>.segmix-<hex>.tmp`` in the target's parent.
 
     Raises
     ------

@@ -207,7 +207,7 @@ def _tiff_by_pillow(file: BinaryIO, page: int) -> tuple[Pixels, tuple[str, ...]]
             picture.seek(page)
             decoded = _values(picture)
     except UnidentifiedImageError:
-        raise NotImplementedError("Pillow has no decoder either") from None
+        raise OSError("Pillow has no decoder either") from None
     harm = [
         line for line in said if not line.startswith("TIFFFetchNormalTag")
     ]  # an unknown tag harms nothing

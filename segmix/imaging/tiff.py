@@ -48,7 +48,7 @@ def read_tiff(file: BinaryIO, *, page: int | None, max_pixels: int, decode_other
     decode_otherwise : callable (file, page) -> (ndarray, notes)
         Takes over where tifffile lacks a codec or a color space. It must turn the picture upright,
         stretch 2 and 4 bits to 8, and undo min-is-white in 8 bits and less, as Pillow does, and
-        raise NotImplementedError where it has no decoder either.
+        raise OSError where it has no decoder either.
 
     Raises
     ------
@@ -196,9 +196,9 @@ def _samples_otherwise(ifd: TiffPage, reason: str, decode: Callable[[], Any]) ->
     keeps_bits = bits <= 8 or (ifd.samplesperpixel == 1 and bits <= 32)
     try:
         if not keeps_bits or ifd.imagedepth > 1:
-            raise NotImplementedError(reason)
+            raise OSError(reason)
         values, notes = decode()
-    except (NotImplementedError, OSError) as error:
+    except OSError as error:
         raise InputError(
             f"the TIFF is stored with {_stored(ifd)} and cannot be decoded ({one_line(error)}); "
             "pip install imagecodecs, or save it as PNG or as TIFF of 8, 16 or 32 bits without compression"

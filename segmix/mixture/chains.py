@@ -26,7 +26,6 @@ class Stream(IntEnum):
     GIBBS_START = 3
     GIBBS = 4
     JUMPS = 5
-    AREAS = 6
 
 
 def generator(seed: int, *key: int) -> np.random.Generator:

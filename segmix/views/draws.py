@@ -38,7 +38,7 @@ class Marginal(NamedTuple):
     truth: float | None = None
 
 
-def trace_figure(draws: Mapping[str, Floats], n_tune: int, *, title: str, first_step: int = 1) -> bytes:
+def trace_figure(draws: Mapping[str, Floats], n_tune: int, *, title: str) -> bytes:
     """Draw every chain's way: a panel for the means, the stds and the weights, the tune shaded.
 
     Parameters
