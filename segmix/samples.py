@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError, OptionError, check_whole
 from .imaging.guard import open_regular, shown
-from .imaging.image import Image
+from .imaging.image import Image, is_exact
 from .imaging.levels import Levels, Quantization, count_levels
 
 Array = NDArray[np.float64]
@@ -121,9 +121,15 @@ def as_samples(values: ArrayLike, *, source: str = "array") -> Samples:
         If the values are not finite numbers in one row.
     """
     try:
-        array = np.asarray(values, np.float64)
+        given = np.asarray(values)
+        array = np.asarray(given, np.float64)
     except (TypeError, ValueError):
         raise InputError(f"{source}: data must be numbers; convert them first") from None
+    if not is_exact(given):
+        raise InputError(
+            f"{source}: data must be within +-2**44 where they are integers, got {given.min()} to "
+            f"{given.max()}; take an offset off first"
+        )
     if array.ndim != 1 or not array.size:
         raise InputError(
             f"{source}: data must be one row of values, got shape {array.shape}; flatten or fill it"

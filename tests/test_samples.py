@@ -101,3 +101,8 @@ def test_only_values_that_were_rounded_stand_for_intervals() -> None:
     many = count_samples(simulate_mixture(20_000, *LECTURE, rng=1))
     assert 0 < many.step < 0.2
     assert many.n_levels <= 4096
+
+
+def test_integers_that_float64_would_round_are_refused():
+    with pytest.raises(InputError, match=r"within \+-2\*\*44 where they are integers, .*take an offset off"):
+        as_samples([2**60, 2**60 + 1])

@@ -17,7 +17,9 @@ Domain = NDArray[np.bool_]
 Limits = tuple[float | None, float | None]
 
 EXACT = 2**44
-"""The largest magnitude at which float64 still resolves 1/256 of a unit, which a fit needs."""
+"""The largest magnitude at which float64 still resolves 1/256 of a unit, which a fit needs.
+
+Integers beyond are counted from their median, which is taken off exactly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +75,11 @@ class Image:
                 f'pixels must fill 2-D "YX" or 3-D "ZYX" axes, got shape {self.pixels.shape} and axes '
                 f"{self.axes!r}; use as_image"
             )
+        if not is_exact(self.pixels):
+            raise InputError(
+                f"pixels must be integers within +-2**44, got {self.pixels.min()} to {self.pixels.max()}; "
+                "use as_image"
+            )
         _check_limits(self.limits)
         if self.domain is not None:
             check_domain(self.domain, self.pixels.shape)
@@ -115,13 +122,14 @@ def as_image(
     Returns
     -------
     Image
-        float16 becomes float32, any byte order becomes the machine's, integers stay as they are.
+        float16 becomes float32, any byte order becomes the machine's, integers stay as they are. Only
+        where 64-bit integers go beyond 2**44 are they counted from their median, as a note then says.
 
     Raises
     ------
     InputError
         If the values are not real numbers, the array is not 2-D or 3-D, has no pixels, looks like
-        color, holds integers beyond 2**44, or has no finite pixel in its domain.
+        color, or has no finite pixel in its domain.
     """
     if isinstance(image, (str, os.PathLike)):
         from segmix.imaging.files import read_image
@@ -152,16 +160,20 @@ def image_from_array(
     """Check an array and wrap it; see `as_image` for what is accepted and what comes back."""
     pixels = _native(_numbers(values))
     _check_shape(pixels, axes)
-    _check_exact(pixels)
     if np.ma.isMaskedArray(values):
         kept = ~np.ma.getmaskarray(values)
         domain = kept if domain is None else domain & kept
+    limits = default_limits(pixels.dtype) if limits is None else limits
+    if not is_exact(pixels):
+        middle = _median(pixels if domain is None or not domain.any() else pixels[domain])
+        pixels, limits = _counted_from(middle, pixels), _limits_from(middle, limits)
+        notes += (f"intensities are counted from {middle}, as float64 would lose their units",)
     return Image(
         pixels=pixels,
         axes=axes or ("YX" if pixels.ndim == 2 else "ZYX"),
         domain=domain,
         source=source,
-        limits=default_limits(pixels.dtype) if limits is None else limits,
+        limits=limits,
         notes=notes + _finite_note(pixels),
     )
 
@@ -171,6 +183,8 @@ def default_limits(dtype: np.dtype[Any]) -> Limits:
     if dtype.kind not in "iu":
         return (None, None)
     info = np.iinfo(dtype)
+    if info.bits == 64:  # float64 would round its ends
+        return (info.min, info.max)
     return (float(info.min), float(info.max))
 
 
@@ -252,14 +266,29 @@ def _check_shape(pixels: Pixels, axes: str | None) -> None:
         )
 
 
-def _check_exact(pixels: Pixels) -> None:
-    if pixels.dtype.kind not in "iu" or pixels.dtype.itemsize < 8:
-        return
-    low, high = int(pixels.min()), int(pixels.max())
-    if low < -EXACT or high > EXACT:
-        raise InputError(
-            f"image must hold integers within +-2**44, got {low} to {high}; subtract an offset first"
-        )
+def is_exact(pixels: Pixels) -> bool:
+    """Whether float64 resolves 1/256 of a unit everywhere, if these are integers."""
+    wide = pixels.dtype.kind in "iu" and pixels.dtype.itemsize == 8 and pixels.size
+    return not wide or max(-int(pixels.min()), int(pixels.max())) <= EXACT
+
+
+def _median(pixels: Pixels) -> np.integer[Any]:
+    middle: np.integer[Any] = np.partition(pixels, pixels.size // 2, axis=None)[pixels.size // 2]
+    return middle
+
+
+def _counted_from(middle: np.integer[Any], pixels: Pixels) -> Pixels:
+    """Differences of 64-bit integers from one of them, as float64: exact to 2**53 on either side."""
+    above = pixels.astype(np.uint64) - middle.astype(np.uint64)  # modulo 2**64, as is its negative
+    difference: Pixels = np.where(
+        pixels >= middle, above.astype(np.float64), -(np.negative(above).astype(np.float64))
+    )
+    return difference
+
+
+def _limits_from(middle: np.integer[Any], limits: Limits) -> Limits:
+    low, high = (None if end is None else float(int(end) - int(middle)) for end in limits)
+    return low, high
 
 
 def _finite_note(pixels: Pixels) -> tuple[str, ...]:
