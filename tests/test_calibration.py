@@ -18,7 +18,8 @@ from segmix.diagnostics import effective_sample_size
 from segmix.imaging.image import Image
 from segmix.imaging.levels import count_levels
 from segmix.mixture.density import Observed, Parameters, Target, observe
-from segmix.mixture.gibbs import Chain, step
+from segmix.mixture.gibbs import model_of
+from segmix.mixture.gibbs_kernels import sweep
 from segmix.mixture.priors import ResolvedPriors
 from segmix.mixture.sampling import Sampler
 
@@ -115,12 +116,12 @@ def geweke(believed: Priors, n: int, *, n_chains: int = 8) -> Array:
     for number in range(n_chains):
         rng = np.random.default_rng([number, 2])
         state = Parameters(*(part[0].copy() for part in prior.sample(1, rng=rng)))
-        chain, rows = Chain(state, rng), []
+        rows, split = [], np.empty((2, 10))
         for _ in range(n):
-            values = np.sort(draw_values(chain.state, 10, rng))
+            values = np.sort(draw_values(state, 10, rng))
             target = Target(Observed(values, np.ones(10), np.arange(10)), assumed)
-            step(target, chain, 1)
-            rows.append(np.concatenate(chain.state))
+            sweep(model_of(target), *state, rng, split)
+            rows.append(np.concatenate(state))
         chains.append(rows)
     ours = np.array(chains)
     theirs = np.concatenate(prior.sample(200_000, rng=np.random.default_rng(3)), axis=1)

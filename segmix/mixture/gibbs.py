@@ -3,28 +3,31 @@
 Given the classes of the pixels (multinomial counts at each level), weights are Dirichlet, and each mean and
 standard deviation is drawn from its conditional by slice sampling, exact for intervals and points and for
 every prior: the lecture's scheme, assignments, then parameters (Diebolt and Robert 1994, JRSS B 56, 363). A
-jump to another mode is tried now and then.
+jump to another mode, an independence Metropolis step, is tried after every fifth sweep.
 """
 
 import json
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .chains import State, Steps, Stream, generator, join, state_at
 from .density import Parameters, Target, pack, unpack
-from .proposals import Proposal, Weighted, weigh
+from .proposals import DEGREES, Proposal
 from .starts import random_starts
 from .threads import in_threads
 
+if TYPE_CHECKING:
+    from .gibbs_kernels import Jumps, Model
+
 Array = NDArray[np.float64]
 
-FAMILY_CODES = {"normal": 0, "uniform": 1, "half-normal": 2, "inverse-gamma": 3}
+FAMILY_CODES = {"normal": 0, "uniform": 1, "half-normal": 2, "inverse-gamma": 3, "scaled-normal": 4}
 SWEEPS = 5  # between two tries to jump
 JUMPS = 20  # proposed at once
-PIECE = 100  # sweeps between two chances to interrupt
+PIECE = SWEEPS * JUMPS  # sweeps between two chances to interrupt
 OVERDISPERSION = 3.0
 
 
@@ -68,20 +71,19 @@ def _random_points(target: Target, rng: np.random.Generator) -> Array:
     return pack(starts)[1:]
 
 
-def step(target: Target, chain: Chain, n: int) -> Parameters:
-    """Make n sweeps; returns the draws, each part (n, n_classes), and leaves the chain at the last."""
-    from .kernels import gibbs_sweeps
+def model_of(target: Target) -> "Model":
+    """Data and prior as the kernels take them."""
+    from .gibbs_kernels import Model
 
-    priors = target.priors
+    observed, priors = target.observed, target.priors
     families = np.array([FAMILY_CODES[priors.means.name], FAMILY_CODES[priors.stds.name]])
     numbers = np.stack([priors.means.parameters, priors.stds.parameters])
-    draws = np.empty((n, 3, len(chain.state.means)))
-    low, high = target.observed.span
-    gibbs_sweeps(  # type: ignore[no-untyped-call]
-        target.observed.nodes, target.observed.counts, families, numbers, priors.weights.parameters[0],
-        priors.exchangeable, 1e-9 * max(high - low, abs(low), abs(high)), *chain.state, chain.rng, draws,
+    low, high = observed.span
+    narrowest = 1e-9 * max(high - low, abs(low), abs(high))
+    return Model(
+        observed.nodes, observed.counts, families, numbers, priors.weights.parameters[0],
+        priors.exchangeable, narrowest,
     )  # fmt: skip
-    return Parameters(draws[:, 0], draws[:, 1], draws[:, 2])
 
 
 class GibbsChains:
@@ -94,7 +96,11 @@ class GibbsChains:
         self.chains = [
             Chain(Parameters(w.copy(), m.copy(), s.copy()), _generator_at(text)) for w, m, s, text in parts
         ]
-        self.jumps: list[tuple[int, Weighted, Array] | None] = [None] * len(self.chains)
+        self.model = model_of(target)
+        shares, centers, factors = state.proposal
+        determinants = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
+        inverses: Array = np.linalg.inv(factors)
+        self.proposal: tuple[Array, Array, Array] = np.log(shares) - determinants, centers, inverses
 
     @property
     def state(self) -> State:
@@ -106,39 +112,32 @@ class GibbsChains:
 
     def run(self, n: int) -> Steps:
         """Make n sweeps of every chain."""
-        return join([self._run(min(PIECE, n - done)) for done in range(0, n, PIECE)])
+        pieces, end = [], self.step + n
+        while self.step < end:
+            pieces.append(self._run(min(PIECE - self.step % PIECE, end - self.step)))
+        return join(pieces)
 
     def _run(self, n: int) -> Steps:
+        """Make n sweeps, of one piece of the chains."""
         rows = in_threads(partial(self._run_chain, n=n), range(len(self.chains)))
         steps = Steps(*(np.stack(parts) for parts in zip(*rows, strict=True)))
         self.step, self.log_posterior = self.step + n, steps.log_posterior[:, -1]
         return steps
 
     def _run_chain(self, number: int, n: int) -> tuple[Array, ...]:
-        """Sweeps, and after every fifth one an independence Metropolis step, to go from mode to mode."""
-        chain, done, end = self.chains[number], self.step, self.step + n
-        parts = []
-        while done < end:
-            sweeps = min(SWEEPS - done % SWEEPS, end - done)
-            parts.append(step(self.target, chain, sweeps))
-            done += sweeps
-            if done % SWEEPS == 0:
-                self._jump(number, done // SWEEPS - 1, parts[-1])
-        draws = Parameters(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-        return (*draws, self.target.log_posterior(draws))
+        from .gibbs_kernels import gibbs_sweeps
 
-    def _jump(self, number: int, count: int, draws: Parameters) -> None:
-        """Try a chain's jump of this count from the last draw, which is changed if the jump is made."""
-        chain, jumps = self.chains[number], self.jumps[number]
-        if jumps is None or jumps[0] != count // JUMPS:
-            rng = generator(self.seed, Stream.JUMPS, number, count // JUMPS)
-            pool = weigh(self.target, self.begun.proposal, self.begun.proposal.draw(JUMPS, rng=rng))
-            jumps = self.jumps[number] = count // JUMPS, pool, np.log(rng.random(JUMPS))
-        _, pool, thresholds = jumps
-        held = weigh(self.target, self.begun.proposal, pack(Parameters(*(part[-1:] for part in draws))))
-        place = count % JUMPS
-        if pool.log_weights[place] - held.log_weights[0] > thresholds[place]:
-            for part, row, new in zip(
-                chain.state, draws, unpack(pool.points[place : place + 1]), strict=True
-            ):
-                part[:] = row[-1] = new[0]
+        chain, (piece, done) = self.chains[number], divmod(self.step, PIECE)
+        draws = np.empty((n, 3, len(chain.state.means)))
+        jumps = self._jumps(number, piece)
+        gibbs_sweeps(self.model, jumps, done, SWEEPS, *chain.state, chain.rng, draws)  # type: ignore[no-untyped-call]
+        parameters = Parameters(draws[:, 0], draws[:, 1], draws[:, 2])
+        return (*parameters, self.target.log_posterior(parameters))
+
+    def _jumps(self, number: int, piece: int) -> "Jumps":
+        """The points that a chain tries to jump to in this piece, and their thresholds."""
+        from .gibbs_kernels import Jumps
+
+        rng = generator(self.seed, Stream.JUMPS, number, piece)
+        points = self.begun.proposal.draw(JUMPS, rng=rng)
+        return Jumps(DEGREES, *self.proposal, points, np.log(rng.random(JUMPS)))
