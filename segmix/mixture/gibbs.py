@@ -99,8 +99,8 @@ class GibbsChains:
         self.model = model_of(target)
         shares, centers, factors = state.proposal
         determinants = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
-        inverses: Array = np.linalg.inv(factors)
-        self.proposal: tuple[Array, Array, Array] = np.log(shares) - determinants, centers, inverses
+        inverses = np.linalg.inv(factors).astype(np.float64)
+        self.proposal = np.log(shares) - determinants, centers, inverses
 
     @property
     def state(self) -> State:
