@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,7 +48,8 @@ def write_posterior(path: str | os.PathLike[str], posterior: Posterior) -> None:
     """Write the netCDF file in place; the same draws give the same bytes."""
     import h5netcdf
 
-    with h5netcdf.File(path, "w") as file:
+    whole = BytesIO()  # HDF5 itself crashes the interpreter on a full disk
+    with h5netcdf.File(whole, "w") as file:
         for name, group in _groups(posterior).items():
             target = file.create_group(name)
             sizes = {
@@ -60,6 +63,7 @@ def write_posterior(path: str | os.PathLike[str], posterior: Posterior) -> None:
             for key, (axes, array) in group.items():
                 target.create_variable(key, axes, data=array)
             target.attrs.update(_attributes(posterior) if name == "posterior" else {})
+    Path(path).write_bytes(whole.getbuffer())
 
 
 def read_posterior(path: str | os.PathLike[str]) -> Posterior:
