@@ -1,6 +1,7 @@
 """The command in a process of its own: streams, signals, environments."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -140,6 +141,33 @@ def test_an_interruption_while_writing_leaves_the_earlier_result(picture, tmp_pa
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
     assert names("out") == ["cells"]
     assert names("out/cells") == ["summary.json"]
+
+
+def fill_the_disk():
+    """Let no file grow beyond 8 KiB: less than a posterior, more than an empty file."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(command, picture):
+    assert command("segment", "cells.png", "-o", "out", *FEW).returncode == 0  # all is compiled now
+    assert Path("out/cells/posterior.nc").stat().st_size > 8192
+    done = command("segment", "cells.png", "-o", "full", *FEW, preexec_fn=fill_the_disk)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "full/cells: can't be written (File too large); choose another place" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert names() == ["cells.png", "out"]
+
+
+def test_a_disk_that_fills_at_a_checkpoint_is_told_and_the_run_can_be_had_again(command, picture):
+    chain = ("--sampler", "gibbs", "--seed", "1")
+    assert command("fit", "cells.png", "-o", "out", *chain, "--draws", "250").returncode == 0
+    further = ("continue", "out/cells/posterior.nc", "-o", "more", "--draws", "40000", "--every", "0.1")
+    done = command(*further, preexec_fn=fill_the_disk)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "can't be written (File too large); choose another place" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert names() == ["cells.png", "out"]
+    assert command(*further).returncode == 0
 
 
 def test_an_interruption_is_heard_while_a_filter_works(tmp_path):
