@@ -3,7 +3,7 @@ from .fitting import fit
 from .imaging.files import read_image
 from .imaging.image import Image, as_image
 from .imaging.levels import Levels, count_levels
-from .mixture.distributions import Dirichlet, HalfNormal, InverseGamma, Normal, Uniform
+from .mixture.distributions import Dirichlet, HalfNormal, InverseGamma, Normal, ScaledNormal, Uniform
 from .mixture.priors import Priors
 from .posterior import Posterior
 from .samples import Samples, simulate_mixture
@@ -27,6 +27,7 @@ __all__ = [
     "Posterior",
     "Priors",
     "Samples",
+    "ScaledNormal",
     "Segmentation",
     "SegmixError",
     "Uniform",

@@ -30,6 +30,7 @@ Array = NDArray[np.float64]
 N_VALUES = 60
 ESS = 200  # at least, in a run that has converged: 100 a chain
 PRIORS = Priors(Normal((0.0, 3.0), (1.0, 1.0)), InverseGamma(4.0, 3.0), Dirichlet(2.0))
+CONJUGATE = Priors.conjugate(0.0, 0.5, 4.0, 3.0)
 SAME = Priors(Normal(0.0, 2.0), InverseGamma(4.0, 3.0), Dirichlet(2.0))
 NARROW = Priors(Normal((0.0, 3.0), (0.3, 0.3)), InverseGamma(4.0, 3.0), Dirichlet(2.0))
 
@@ -109,9 +110,9 @@ def test_a_prior_that_is_too_narrow_fails(sampler: Sampler) -> None:
     assert not is_calibrated(p_values), p_values
 
 
-def geweke(believed: Priors, n: int, *, n_chains: int = 8) -> Array:
+def geweke(truth: Priors, believed: Priors, n: int, *, n_chains: int = 8) -> Array:
     """Z-scores of means and squares of the parameters, prior draws against sweeps on redrawn data."""
-    prior, assumed = resolved(SAME), resolved(believed)
+    prior, assumed = resolved(truth), resolved(believed)
     chains = []
     for number in range(n_chains):
         rng = np.random.default_rng([number, 2])
@@ -136,11 +137,12 @@ def geweke(believed: Priors, n: int, *, n_chains: int = 8) -> Array:
     return np.array(z)
 
 
-def test_sweeps_on_redrawn_data_leave_the_prior() -> None:
-    z = geweke(SAME, 5000)
+@pytest.mark.parametrize("priors", [SAME, CONJUGATE], ids=["normal", "conjugate"])
+def test_sweeps_on_redrawn_data_leave_the_prior(priors: Priors) -> None:
+    z = geweke(priors, priors, 5000)
     assert np.abs(z).max() < 4.5, z
 
 
 def test_sweeps_of_another_prior_do_not() -> None:
     wrong = Priors(Normal(0.0, 1.7), InverseGamma(4.0, 3.0), Dirichlet(2.0))
-    assert np.abs(geweke(wrong, 5000)).max() > 6
+    assert np.abs(geweke(SAME, wrong, 5000)).max() > 6

@@ -31,7 +31,9 @@ PRIORS = [
     Priors.lecture(),
     Priors(Uniform(0.0, 300.0), HalfNormal(50.0), Dirichlet((2.0, 3.0))),
     Priors(Normal(150.0, 80.0), InverseGamma(3.0, 900.0), Dirichlet(1.0)),
+    Priors.conjugate((100.0, 200.0), 0.5, 3.0, 900.0),
 ]
+PRIOR_NAMES = ["lecture", "uniform", "inverse gamma", "conjugate"]
 
 
 def target_of(values: np.ndarray, priors: Priors, step: float | None, n_classes: int = 2) -> Target:
@@ -52,7 +54,7 @@ def log_density(model: Any, parameters: Parameters) -> float:
     return float(model.compile_logp(jacobian=False)(point))
 
 
-@pytest.mark.parametrize("priors", PRIORS, ids=["lecture", "uniform", "inverse gamma"])
+@pytest.mark.parametrize("priors", PRIORS, ids=PRIOR_NAMES)
 @pytest.mark.parametrize("step", [None, 5.0], ids=["plain", "binned"])
 def test_the_marginal_model_is_our_density(priors: Priors, step: float | None) -> None:
     values = np.rint(simulate_mixture(60, *LECTURE, rng=1).values / 5) * 5
@@ -103,7 +105,7 @@ def test_the_graph_names_every_variable() -> None:
         assert edge in graph
 
 
-@pytest.mark.parametrize("priors", PRIORS, ids=["lecture", "uniform", "inverse gamma"])
+@pytest.mark.parametrize("priors", PRIORS, ids=PRIOR_NAMES)
 def test_prior_draws_are_those_of_our_priors(priors: Priors) -> None:
     target = target_of(np.arange(9.0), priors, None)
     n = 4000

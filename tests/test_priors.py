@@ -15,6 +15,7 @@ from segmix.mixture.distributions import (
     HalfNormal,
     InverseGamma,
     Normal,
+    ScaledNormal,
     Uniform,
 )
 from segmix.mixture.priors import Priors, ResolvedPriors
@@ -44,6 +45,22 @@ def test_log_density_and_slope(family: Family, expected: object) -> None:
     step = 1e-6
     slope = (expected(x + step) - expected(x - step)) / (2 * step)  # type: ignore[operator]
     np.testing.assert_allclose(expanded.slope(x), slope, rtol=1e-5, atol=1e-6)
+
+
+def test_scaled_normal_is_a_normal_of_the_classes_own_spread() -> None:
+    family = ScaledNormal((3.0, 5.0), 4.0).expand(2)
+    x, stds = np.array([[2.5, 6.0], [3.0, 8.5]]), np.array([[1.0, 2.0], [0.5, 3.0]])
+
+    def expected(x: np.ndarray, stds: np.ndarray) -> np.ndarray:
+        return stats.norm.logpdf(x, [3.0, 5.0], stds / 2)
+
+    np.testing.assert_allclose(family.log_density_given(x, stds), expected(x, stds).sum(axis=1))
+    step, grow = 1e-6, np.exp(1e-6)
+    by_x = (expected(x + step, stds) - expected(x - step, stds)) / (2 * step)
+    by_log_std = (expected(x, stds * grow) - expected(x, stds / grow)) / (2 * step)
+    np.testing.assert_allclose(family.slopes_given(x, stds), [by_x, by_log_std], rtol=1e-5, atol=1e-6)
+    drawn = family.sample_given(np.broadcast_to(stds[0], (4000, 2)), np.random.default_rng(2))
+    assert stats.kstest(drawn[:, 1], stats.norm(5.0, 1.0).cdf).pvalue > 1e-4
 
 
 def test_dirichlet_density() -> None:
@@ -115,6 +132,8 @@ def test_density_is_zero_where_means_descend() -> None:
 
 def test_round_trip_through_a_dictionary() -> None:
     priors = Priors(Uniform(0.0, (5.0, 9.0)), InverseGamma(2.0, 3.0), Dirichlet((1.0, 4.0)))
+    conjugate = Priors.conjugate(mean=(1, 2), size=1, shape=3, scale=4)
+    assert Priors.from_dict(conjugate.to_dict()) == conjugate
     assert Priors.from_dict(priors.to_dict()) == priors
     resolved = priors.resolve(_observed(), 2)
     again = Priors.from_dict(resolved.to_dict()).resolve(_observed(), 2)
@@ -136,7 +155,10 @@ def test_round_trip_through_a_dictionary() -> None:
         ),
         ("[means]\nfamily='normal'\nmean=3\nstd=-1", r"normal prior: std must be positive, got -1.0"),
         ("[means]\nfamily='normal'\nmean=nan\nstd=1", "normal prior: mean must be a finite number"),
-        ("[means]\nfamily='half-normal'\nstd=1", "prior of means must be normal or uniform, got half-normal"),
+        (
+            "[means]\nfamily='half-normal'\nstd=1",
+            "prior of means must be normal, uniform or scaled-normal, got half",
+        ),
         ("[stds]\nfamily='uniform'\nlow=-1\nhigh=4", "low must not be negative, got -1.0"),
         ("[stds]\nfamily='uniform'\nlow=4\nhigh=4", "low must be below high, got 4.0 and 4.0"),
         ("means", "is not TOML"),
@@ -160,12 +182,13 @@ def test_missing_prior_file() -> None:
 def test_priors_of_wrong_types(parts: object) -> None:
     with pytest.raises(OptionError, match="must be a table"):
         Priors.from_dict(parts)  # type: ignore[arg-type]
-    with pytest.raises(OptionError, match="prior of means must be normal or uniform, got 3"):
+    with pytest.raises(OptionError, match="prior of means must be normal, uniform or scaled-normal, got 3"):
         Priors(means=3)  # type: ignore[arg-type]
 
 
 def test_every_family_has_its_name() -> None:
-    assert set(FAMILIES) == {"normal", "uniform", "half-normal", "inverse-gamma", "dirichlet"}
+    families = {"normal", "scaled-normal", "uniform", "half-normal", "inverse-gamma", "dirichlet"}
+    assert set(FAMILIES) == families
 
 
 def test_means_that_cannot_ascend_are_refused() -> None:

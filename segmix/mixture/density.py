@@ -160,9 +160,9 @@ class Target(NamedTuple):
         prior_counts = self.priors.weights.parameters[0]
         total = sizes.sum(axis=1, keepdims=True) + prior_counts.sum()
         by_logit = sizes + prior_counts - total * weights
-        by_mean = by_mean + self.priors.means.slope(means)
-        by_log_std = by_log_std + self.priors.stds.slope(stds) * stds + 1.0
-        return np.concatenate([by_logit[:, :-1], by_mean, by_log_std], axis=1)
+        prior_by_mean, prior_by_log_std = self.priors.means.slopes_given(means, stds)
+        by_log_std = by_log_std + prior_by_log_std + self.priors.stds.slope(stds) * stds + 1.0
+        return np.concatenate([by_logit[:, :-1], by_mean + prior_by_mean, by_log_std], axis=1)
 
 
 def class_probabilities(observed: Observed, parameters: Parameters, *, times: Array | None = None) -> Array:

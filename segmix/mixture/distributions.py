@@ -85,6 +85,18 @@ class Family:
         """Draws of shape (*shape, n_classes)."""
         raise OptionError(f"{self.name} cannot be sampled")
 
+    def log_density_given(self, x: Array, stds: Array) -> Array:
+        """Log density of means x where the classes have these stds, both (..., n_classes)."""
+        return self.log_density(x)
+
+    def slopes_given(self, x: Array, stds: Array) -> tuple[Array, Array]:
+        """Derivatives of ``log_density_given`` with respect to each x and to each log std."""
+        return self.slope(x), np.zeros_like(x)
+
+    def sample_given(self, stds: Array, rng: np.random.Generator) -> Array:
+        """Draws of means where the classes have these stds (..., n_classes)."""
+        return self.sample(stds.shape[:-1], rng)
+
 
 def _row(family: str, name: str, value: object) -> Array:
     try:
@@ -117,6 +129,36 @@ class Normal(Family):
     def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:  # noqa: D102
         mean, std = self.parameters
         return rng.normal(mean, std, (*shape, len(mean)))
+
+
+@dataclass(frozen=True)
+class ScaledNormal(Family):
+    """Normal with the given mean and standard deviation sigma_k / sqrt(size), sigma_k the class's own.
+
+    As if ``size`` pixels of the class had been seen before. With `InverseGamma` on the variances it is the
+    normal-inverse-gamma prior, conjugate to the normal density (Gelman et al. 2013, Bayesian Data Analysis,
+    section 3.3).
+    """
+
+    mean: Numbers
+    size: Numbers
+    name: ClassVar[str] = "scaled-normal"
+    positive: ClassVar[tuple[str, ...]] = ("size",)
+
+    def log_density_given(self, x: Array, stds: Array) -> Array:  # noqa: D102
+        mean, size = self.parameters
+        squares = size * ((x - mean) / stds) ** 2
+        density: Array = (0.5 * np.log(size / (2 * np.pi)) - np.log(stds) - 0.5 * squares).sum(axis=-1)
+        return density
+
+    def slopes_given(self, x: Array, stds: Array) -> tuple[Array, Array]:  # noqa: D102
+        mean, size = self.parameters
+        return size * (mean - x) / stds**2, size * ((x - mean) / stds) ** 2 - 1.0
+
+    def sample_given(self, stds: Array, rng: np.random.Generator) -> Array:  # noqa: D102
+        mean, size = self.parameters
+        draws: Array = rng.normal(mean, stds / np.sqrt(size))
+        return draws
 
 
 @dataclass(frozen=True)
@@ -225,5 +267,5 @@ class Dirichlet(Family):
 
 
 FAMILIES: dict[str, type[Family]] = {
-    family.name: family for family in (Normal, Uniform, HalfNormal, InverseGamma, Dirichlet)
+    family.name: family for family in (Normal, ScaledNormal, Uniform, HalfNormal, InverseGamma, Dirichlet)
 }

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-FAMILY_CODES = {"normal": 0, "uniform": 1, "half-normal": 2, "inverse-gamma": 3}
+FAMILY_CODES = {"normal": 0, "uniform": 1, "half-normal": 2, "inverse-gamma": 3, "scaled-normal": 4}
 SWEEPS = 5  # between two tries to jump
 JUMPS = 20  # proposed at once
 PIECE = SWEEPS * JUMPS  # sweeps between two chances to interrupt

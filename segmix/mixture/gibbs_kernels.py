@@ -91,22 +91,24 @@ def class_log_likelihood(
 
 
 @kernel
-def log_prior(family: int, first: float, second: float, x: float) -> float:
-    """Log density of one family of ``gibbs.FAMILY_CODES`` at x, up to a constant."""
+def log_prior(family: int, first: float, second: float, x: float, std: float) -> float:
+    """Log density of one family of ``gibbs.FAMILY_CODES`` at x, up to a constant; ``std`` is the class's."""
     if family == 0:  # normal
         return -0.5 * ((x - first) / second) ** 2
     if family == 1:  # uniform
         return 0.0 if first <= x <= second else -math.inf
     if family == 2:  # half-normal
         return -0.5 * (x / first) ** 2
-    return -(2.0 * first + 1.0) * math.log(x) - second / (x * x)  # inverse gamma on the square
+    if family == 3:  # inverse gamma on the square
+        return -(2.0 * first + 1.0) * math.log(x) - second / (x * x)
+    return -0.5 * second * ((x - first) / std) ** 2 - math.log(std)  # normal scaled by the class's std
 
 
 @kernel
 def class_log_prior(model: Model, k: int, mean: float, std: float) -> float:
     """Log prior of one class's mean and std, up to a constant."""
-    of_mean = log_prior(model.families[0], model.priors[0, 0, k], model.priors[0, 1, k], mean)
-    return of_mean + log_prior(model.families[1], model.priors[1, 0, k], model.priors[1, 1, k], std)
+    of_mean = log_prior(model.families[0], model.priors[0, 0, k], model.priors[0, 1, k], mean, std)
+    return of_mean + log_prior(model.families[1], model.priors[1, 0, k], model.priors[1, 1, k], std, std)
 
 
 @kernel

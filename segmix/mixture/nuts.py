@@ -114,11 +114,14 @@ def _parameters(pm: Any, priors: ResolvedPriors) -> tuple[Any, Any, Any]:
         ascending = {"transform": pm.distributions.transforms.ordered}
     else:
         weights, ascending = np.ones(1), {}
-    return weights, _prior(pm, "means", priors.means, **ascending), _prior(pm, "stds", priors.stds)
+    stds = _prior(pm, "stds", priors.stds)
+    return weights, _prior(pm, "means", priors.means, stds, **ascending), stds
 
 
-def _prior(pm: Any, name: str, family: Any, **options: Any) -> Any:
+def _prior(pm: Any, name: str, family: Any, stds: Any = None, **options: Any) -> Any:
     first, second = family.parameters
+    if family.name == "scaled-normal":
+        return pm.Normal(name, first, stds / np.sqrt(second), **options)
     if family.name == "normal":
         return pm.Normal(name, first, second, **options)
     if family.name == "uniform":

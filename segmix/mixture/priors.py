@@ -15,10 +15,19 @@ from numpy.typing import NDArray
 from ..errors import InputError, OptionError
 from ..imaging.guard import open_regular
 from .density import Observed
-from .distributions import FAMILIES, Dirichlet, Family, Normal, Uniform
+from .distributions import (
+    FAMILIES,
+    Dirichlet,
+    Family,
+    InverseGamma,
+    Normal,
+    Numbers,
+    ScaledNormal,
+    Uniform,
+)
 
 Array = NDArray[np.float64]
-_FOR_MEANS = ("normal", "uniform")
+_FOR_MEANS = ("normal", "uniform", "scaled-normal")
 _FOR_STDS = ("uniform", "half-normal", "inverse-gamma")
 MAX_ROUNDS = 1000
 MAX_TOML = 1 << 20  # bytes
@@ -31,7 +40,7 @@ class Priors:
 
     Parameters
     ----------
-    means : Normal or Uniform, optional
+    means : Normal, Uniform or ScaledNormal (by the class's own sd), optional
         Default: Normal(midrange, range) of the intensities.
     stds : Uniform, HalfNormal or InverseGamma (on the variance), optional
         Default: Uniform(0, range / 2); without quantization from a floor of 1/4096 of the range, since the
@@ -54,12 +63,10 @@ class Priors:
         for part, allowed in _ALLOWED.items():
             family = getattr(self, part)
             if family is not None and not isinstance(family, Family):
-                raise OptionError(
-                    f"prior of {part} must be {' or '.join(allowed)}, got {family!r}; see Priors"
-                )
+                raise OptionError(f"prior of {part} must be {_either(allowed)}, got {family!r}; see Priors")
             if family is not None and family.name not in allowed:
                 raise OptionError(
-                    f"prior of {part} must be {' or '.join(allowed)}, got {family.name}; take one of these"
+                    f"prior of {part} must be {_either(allowed)}, got {family.name}; take one of these"
                 )
         if isinstance(self.stds, Uniform) and np.min(self.stds.low) < 0:
             raise OptionError(f"prior of stds: low must not be negative, got {self.stds.low}; give 0")
@@ -68,6 +75,18 @@ class Priors:
     def lecture(cls) -> "Priors":
         """The lecture's: centers Normal((110, 210), 10), stds Uniform(0, 100), share Uniform(0, 1)."""
         return cls(Normal((110.0, 210.0), 10.0), Uniform(0.0, 100.0), Dirichlet(1.0))
+
+    @classmethod
+    def conjugate(cls, mean: Numbers, size: Numbers, shape: Numbers, scale: Numbers) -> "Priors":
+        """The normal-inverse-gamma prior, and Dirichlet(1, ..., 1) on the weights.
+
+        sigma_k^2 ~ InverseGamma(shape, scale), mu_k given sigma_k ~ Normal(mean, sigma_k / sqrt(size)).
+
+        >>> from segmix import Priors
+        >>> Priors.conjugate(mean=(100, 200), size=1, shape=3, scale=800).means
+        ScaledNormal(mean=(100.0, 200.0), size=1.0)
+        """
+        return cls(ScaledNormal(mean, size), InverseGamma(shape, scale), Dirichlet(1.0))
 
     @classmethod
     def from_dict(cls, parts: dict[str, Any], *, source: str = "priors") -> "Priors":
@@ -137,7 +156,7 @@ class ResolvedPriors:
         with np.errstate(divide="ignore"):
             total = (
                 self.weights.log_density(weights)
-                + self.means.log_density(means)
+                + self.means.log_density_given(means, stds)
                 + self.stds.log_density(stds)
             )
         return np.where((np.diff(means, axis=-1) > 0).all(axis=-1), total, -np.inf)
@@ -153,14 +172,20 @@ class ResolvedPriors:
                     "prior of means must let them ascend from class to class, but too few of "
                     f"{n * MAX_ROUNDS} draws did; order the classes by intensity"
                 )
-            draws = tuple(part.sample((n,), rng) for part in (self.weights, self.means, self.stds))
+            weights, stds = self.weights.sample((n,), rng), self.stds.sample((n,), rng)
+            draws = [weights, self.means.sample_given(stds, rng), stds]
             if self.exchangeable:
                 order = np.argsort(draws[1], axis=1)
-                draws = tuple(np.take_along_axis(part, order, axis=1) for part in draws)
+                draws = [np.take_along_axis(part, order, axis=1) for part in draws]
             ascending = (np.diff(draws[1], axis=1) > 0).all(axis=1)
             kept.append(tuple(part[ascending] for part in draws))  # type: ignore[arg-type]
         weights, means, stds = (np.concatenate(parts)[:n] for parts in zip(*kept, strict=True))
         return weights, means, stds
+
+
+def _either(names: tuple[str, ...]) -> str:
+    """Join names as "a, b or c"."""
+    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _check_order(means: Family) -> None:
