@@ -221,6 +221,8 @@ class Posterior:
         chains = np.atleast_1d(np.arange(self.n_chains)[slice(None) if chain is None else chain])
         if not len(chains):
             raise OptionError(f"chain must name a chain from 0 to {self.n_chains - 1}, got {chain!r}")
+        if len(set(chains.tolist())) < len(chains):
+            raise OptionError(f"chain must name each chain once, got {chain!r}; a copy is no new chain")
         warmup = join([self.warmup, self.steps.select(slice(0, first))])
         if every > 1:
             warmup = warmup.select(slice(every - 1, None, every))

@@ -44,7 +44,7 @@ def levels_of(case: Case) -> Levels:
 
 def draw(name: str, sampler: Sampler, levels: Levels, priors: Priors) -> Posterior:
     """Four chains of six thousand draws."""
-    plan = Plan(sampler, DRAWS, None, 4, seed=8)
+    plan = Plan(sampler, DRAWS, None, 4, seed=8, until_converged=False)
     return sample(levels, n_classes=len(CASES[name].means), priors=priors, plan=plan)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from segmix import fit
 from segmix.errors import InputError, OptionError
 from segmix.imaging.image import as_image
 from segmix.imaging.levels import count_levels
@@ -194,3 +195,15 @@ def test_every_family_has_its_name() -> None:
 def test_means_that_cannot_ascend_are_refused() -> None:
     with pytest.raises(OptionError, match=r"must let them ascend.*order the classes by intensity"):
         Priors(means=Uniform((200.0, 10.0), (210.0, 20.0))).resolve(_observed(), 2)
+
+
+def test_tied_values_without_quantization_have_no_posterior_where_stds_reach_0() -> None:
+    values = np.repeat([50.0, 90.0, 120.0, 150.0, 180.0, 200.0, 230.0], [1, 2, 2, 3, 3, 2, 1])
+    with pytest.raises(
+        OptionError, match=r"tied values \(90 occurs 2 times\) need a prior of stds that keeps"
+    ):
+        fit(values, priors=Priors.lecture(), quantization=None, rng=1)
+    floor = Priors(Normal((110.0, 210.0), 10.0), Uniform(1.0, 100.0))
+    for priors in (floor, Priors.conjugate((110.0, 210.0), 1.0, 3.0, 900.0)):
+        assert fit(values, priors=priors, quantization=None, draws=50, until_converged=False, rng=1).n_draws
+    assert fit(values, priors=Priors.lecture(), draws=50, until_converged=False, rng=1).n_draws

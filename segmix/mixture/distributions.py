@@ -259,8 +259,8 @@ class Dirichlet(Family):
         from scipy.special import gammaln, xlogy
 
         a = self.parameters[0]
-        density: Array = xlogy(a - 1, x).sum(axis=-1) + gammaln(a.sum()) - gammaln(a).sum()
-        return density
+        density = xlogy(a - 1, np.maximum(x, 1e-300)).sum(axis=-1) + gammaln(a.sum()) - gammaln(a).sum()
+        return np.where((x > 0).all(axis=-1), density, -np.inf)
 
     def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:  # noqa: D102
         return rng.dirichlet(self.parameters[0], shape)

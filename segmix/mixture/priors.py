@@ -183,6 +183,25 @@ class ResolvedPriors:
         return weights, means, stds
 
 
+def check_proper(observed: Observed, priors: ResolvedPriors, source: str) -> None:
+    """Refuse the plain density of tied values where standard deviations may come near 0.
+
+    A class that holds nothing but m equal values has the marginal likelihood sigma^(1 - m), whose integral
+    from 0 has no end for m of 2 or more: no posterior exists, and chains end on one value.
+    """
+    tied = np.flatnonzero(observed.counts > 1)
+    if observed.binned or not len(tied) or len(priors.weights.parameters[0]) == 1:
+        return
+    if priors.stds.name == "inverse-gamma" or priors.stds.support[0].min() > 0:
+        return
+    value, times = observed.nodes[tied[0]], int(observed.counts[tied[0]])
+    raise OptionError(
+        f"{source}: without quantization tied values ({value:g} occurs {times} times) need a prior of stds "
+        f"that keeps from 0, got {priors.stds.name} from 0; give a quantization, a uniform prior with a "
+        "positive low, or inverse-gamma"
+    )
+
+
 def _either(names: tuple[str, ...]) -> str:
     """Join names as "a, b or c"."""
     return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -6,14 +6,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..diagnostics import MAX_PARETO_K, ParameterSummary, Verdict, judge, pareto_k, summarize
+from ..diagnostics import MAX_PARETO_K, ParameterSummary, Verdict, distance, judge, pareto_k, summarize
 from ..errors import InputError, OptionError, check_whole
 from ..imaging.levels import Levels
 from . import gibbs, independence
 from .chains import Chains, State, Steps, Stream, generator, join
 from .density import Target, observe
 from .modes import find_modes
-from .priors import Priors
+from .priors import Priors, check_proper
 from .proposals import Proposal, adapt, around_modes, with_exchanges
 
 Array = NDArray[np.float64]
@@ -25,6 +25,8 @@ MAX_CLASSES = 16
 TUNE = {"independence": 50, "gibbs": 500, "nuts": 1000, "pymc-lecture": 1000}
 MAX_DRAWS = 10**7
 MAX_NUMBERS = 2 * 10**7  # draws of all classes, some 200 bytes each on the way
+GOOD_ACCEPTANCE = 0.6  # pictures have 0.7 to 0.9; posteriors that were missed in part had 0.5
+MAX_Z = 4.0
 HOPELESS_R_HAT = 1.5  # after a first doubling: more of the same will not do
 EXTENSIONS = 3  # a run that has not converged is doubled at most so often
 
@@ -80,8 +82,9 @@ def sample_levels(
 ) -> tuple[Run, Priors]:
     """Sample the posterior of the mixture; the run, and the priors in absolute numbers.
 
-    A run whose verdict is bad is doubled up to three times. Where the independence sampler's weights have a
-    heavy tail (Pareto k above 0.7), ``gibbs`` takes over and the notes say so.
+    A run of ``gibbs`` whose verdict is bad is doubled up to three times. Where the independence sampler's own
+    figures leave a doubt, ``gibbs`` takes over and the notes say so: a proposal that hardly reaches a part of
+    the posterior gives chains that agree with each other and are wrong.
 
     Raises
     ------
@@ -98,16 +101,46 @@ def sample_levels(
         )
     observed = observe(levels)
     target = Target(observed, priors.resolve(observed, n_classes))
+    check_proper(observed, target.priors, source)
     resolved = Priors(target.priors.means, target.priors.stds, target.priors.weights)
     if plan.sampler in ("nuts", "pymc-lecture"):
         return _run_pymc(target, n_classes, plan), resolved
     proposal = _propose(target, n_classes, generator(plan.seed, Stream.MODES))
-    run = _extend(target, plan, plan.sampler, proposal)
-    if not run.verdict.converged and plan.until_converged and plan.sampler == "independence":
-        note = f"gibbs took over from independence: {'; '.join(run.verdict.reasons)}"
-        run = _extend(target, plan, "gibbs", proposal)
-        run = run._replace(notes=(note, *run.notes))
-    return run, resolved
+    if plan.sampler == "independence" and plan.until_converged:
+        return _run_independence(target, plan, proposal), resolved
+    return _extend(target, plan, plan.sampler, proposal), resolved
+
+
+def _run_independence(target: Target, plan: Plan, proposal: Proposal) -> Run:
+    """Run independence; where that leaves a doubt, gibbs, unless it can't settle and sees no difference."""
+    run = _extend(target, plan, "independence", proposal, extensions=0)
+    doubts = run.verdict.reasons or _doubts(run.steps)
+    if not doubts:
+        return run
+    if run.verdict.converged:
+        check = _extend(target, plan, "gibbs", proposal, extensions=0)
+        if not check.verdict.converged and largest_z(run.steps, check.steps) < MAX_Z:
+            return run._replace(notes=(f"gibbs found no difference, for {'; '.join(doubts)}",))
+    note = f"gibbs took over from independence: {'; '.join(doubts)}"
+    run = _extend(target, plan, "gibbs", proposal)
+    return run._replace(notes=(note, *run.notes))
+
+
+def _doubts(steps: Steps) -> tuple[str, ...]:
+    """Why draws of independence that have converged may still miss a part of the posterior."""
+    acceptance = 1.0 if steps.accepted is None else float(steps.accepted.mean())
+    if acceptance >= GOOD_ACCEPTANCE:
+        return ()
+    return (f"acceptance is {acceptance:.2f}, not at least {GOOD_ACCEPTANCE}",)
+
+
+def largest_z(one: Steps, other: Steps) -> float:
+    """How many standard errors means and log sds of two samplers' draws lie apart, the most of them."""
+    worst = 0.0
+    for part, rest in zip(one.parameters, other.parameters, strict=True):
+        for k in range(part.shape[2]):
+            worst = max(worst, distance(part[:, :, k], rest[:, :, k]))
+    return worst
 
 
 def _run_pymc(target: Target, n_classes: int, plan: Plan) -> Run:
@@ -167,7 +200,9 @@ def check_classes(levels: Levels, n_classes: int, source: str = "array") -> None
         )
 
 
-def _extend(target: Target, plan: Plan, sampler: Sampler, proposal: Proposal) -> Run:
+def _extend(
+    target: Target, plan: Plan, sampler: Sampler, proposal: Proposal, *, extensions: int = EXTENSIONS
+) -> Run:
     """Run, judge, and while the verdict is bad throw all away as tune and run twice as long."""
     chains: Chains
     if sampler == "gibbs":
@@ -179,7 +214,7 @@ def _extend(target: Target, plan: Plan, sampler: Sampler, proposal: Proposal) ->
     thin, draws = slice(plan.thin - 1, None, plan.thin), plan.draws
     tune = TUNE[sampler] if plan.tune is None else plan.tune
     thrown = [chains.run(tune).select(thin)] if tune else []
-    for extension in range(EXTENSIONS + 1):
+    for extension in range(extensions + 1):
         steps = chains.run(draws * plan.thin).select(thin)
         summary = summarize_parameters(steps)
         verdict = judge_steps(steps, summary)
@@ -187,7 +222,7 @@ def _extend(target: Target, plan: Plan, sampler: Sampler, proposal: Proposal) ->
         too_many = 2 * draws * plan.thin * steps.means[:, 0].size > MAX_NUMBERS
         if verdict.converged or not plan.until_converged or hopeless or too_many or has_poor_weights(steps):
             break
-        if extension < EXTENSIONS:
+        if extension < extensions:
             thrown.append(steps)
             draws *= 2
     notes = (f"extended to {draws} draws a chain",) if draws > plan.draws else ()
