@@ -63,7 +63,7 @@ def write_posterior(path: str | os.PathLike[str], posterior: Posterior) -> None:
             for key, (axes, array) in group.items():
                 target.create_variable(key, axes, data=array)
             target.attrs.update(_attributes(posterior) if name == "posterior" else {})
-    Path(path).write_bytes(whole.getbuffer())
+    Path(path).write_bytes(whole.getvalue())  # a view that outlives a failure crashes Python 3.12
 
 
 def read_posterior(path: str | os.PathLike[str]) -> Posterior:
