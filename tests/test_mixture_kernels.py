@@ -8,7 +8,7 @@ import pytest
 from scipy.special import erfcx, log_ndtr
 
 from segmix.kernels import fast_exp, fast_log, kernel, mills_ratio
-from segmix.mixture import gibbs_kernels, kernels
+from segmix.mixture import class_kernels, gibbs_kernels, kernels
 from segmix.mixture.density import Observed
 
 EPS = np.finfo(float).eps
@@ -128,7 +128,7 @@ def test_a_chain_leaves_a_hopeless_start(std: float) -> None:
     nodes, counts = np.array([-1 / 16, 1 / 16, 15 / 16, 17 / 16]), np.array([218134.0, 0.0, 44010.0])
     weights, means, stds = np.array([0.5, 0.5]), np.array([-5e-5, 1.0]), np.array([std, 0.01])
     priors = np.array([[[0.5, 0.5], [1.0, 1.0]], [[0.0, 0.0], [1e30, 1e30]]])
-    model = gibbs_kernels.Model(nodes, counts, np.array([0, 1]), priors, np.ones(2), True, 1e-9)
+    model = class_kernels.Model(nodes, counts, np.array([0, 1]), priors, np.ones(2), True, 1e-9)
     split = np.empty((2, 3))
     for _ in range(300):
         gibbs_kernels.sweep(model, weights, means, stds, rng, split)

@@ -20,7 +20,8 @@ from .starts import random_starts
 from .threads import in_threads
 
 if TYPE_CHECKING:
-    from .gibbs_kernels import Jumps, Model
+    from .class_kernels import Model
+    from .gibbs_kernels import Jumps
 
 Array = NDArray[np.float64]
 
@@ -73,7 +74,7 @@ def _random_points(target: Target, rng: np.random.Generator) -> Array:
 
 def model_of(target: Target) -> "Model":
     """Data and prior as the kernels take them."""
-    from .gibbs_kernels import Model
+    from .class_kernels import Model
 
     observed, priors = target.observed, target.priors
     families = np.array([FAMILY_CODES[priors.means.name], FAMILY_CODES[priors.stds.name]])

@@ -1,0 +1,1 @@
+"""Potts fields: lattices, kernels, the normalizing constant, and labels that hang together."""

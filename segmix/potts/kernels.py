@@ -1,0 +1,220 @@
+"""Sweeps over the labels of a Potts field: one plane of pixels that are no neighbors after the other.
+
+p(z_i = k | rest) is in proportion to m_k(v_i) exp(beta sum_j c_ij [z_j = k]), with m_k(v) the weight of class
+k at the pixel's level. Labels (n_planes, plane size) are uint8, 255 outside the domain (see ``lattice``);
+codes are the pixels' levels in the same layout. Random numbers belong to a place and a sweep, not to a
+moment, so that no order of work changes a label.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..kernels import kernel
+from .philox import LABELS, LOW_BITS, fill_words
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.uint8]
+Codes = NDArray[Any]
+Words = NDArray[np.uint32]
+Halves = NDArray[np.uint16]
+
+_OUTSIDE = np.uint8(255)
+_HALF, _LOW = np.uint32(16), np.uint32(0xFFFF)
+_WHOLE, _LAST = 4294967296.0, 4294967295.0  # 2^32, and the largest cut there is
+
+
+class Table(NamedTuple):
+    """A conditional distribution by look-up: ``states.States``, their number, and the cuts of ``fill_cuts``.
+
+    ``base`` and ``n_states`` are uint16 and unsigned, of the type of ``columns`` (width,), which is scratch.
+    """
+
+    base: np.uint16
+    strides: NDArray[np.uint16]
+    state_of: NDArray[np.uint16]
+    n_states: np.uint32
+    high: NDArray[np.uint16]
+    low: NDArray[np.uint16]
+    columns: NDArray[Any]
+
+
+class Grid(NamedTuple):
+    """A lattice as the kernels take it.
+
+    Where rows begin (n_rows,) and their width, the planes in the order of a sweep, and of the neighbors their
+    planes and distances in memory (n_planes, n_offsets) and their couplings (n_offsets,).
+    """
+
+    rows: NDArray[np.int64]
+    width: int
+    order: NDArray[np.int64]
+    planes: NDArray[np.int64]
+    shifts: NDArray[np.int64]
+    couplings: NDArray[np.float64]
+
+
+@kernel
+def fill_cuts(shares: Array, gains: Array, high: Halves, low: Halves) -> None:
+    """Fill P(z <= k | level, state) in units of 2^-32, as high and low 16 bits (n_classes - 1, n).
+
+    The column of level v and state s is v n_states + s. shares (n_levels, n_classes) are m_k(v) up to a
+    factor a level, gains (n_states, n_classes) are exp(beta times the agreements).
+    """
+    n_levels, n_classes = shares.shape
+    n_states = gains.shape[0]
+    mass = np.empty(n_classes)
+    for v in range(n_levels):
+        for s in range(n_states):
+            total = 0.0
+            for k in range(n_classes):
+                total += shares[v, k] * gains[s, k]
+                mass[k] = total
+            scale = _WHOLE / total
+            for k in range(n_classes - 1):
+                cut = np.uint32(min(mass[k] * scale, _LAST))
+                high[k, v * n_states + s] = cut >> _HALF
+                low[k, v * n_states + s] = cut & _LOW
+
+
+@kernel
+def sweep_table(
+    labels: Labels, codes: Codes, grid: Grid, table: Table, keys: Words, number: int, seen: Words
+) -> None:
+    """Draw every label once, in place, by look-up of its level and its neighbors' state.
+
+    A label is the number of cuts (see ``fill_cuts``) that 32 random bits reach. The first 16 decide for all
+    but a few in 65,536, whose row then gets its second 16. ``number`` is the sweep's. Where ``seen``
+    (n_classes - 1, n_planes, plane size) uint32 is not empty, P(z <= k) is added in units of 2^-16,
+    rounded down.
+    """
+    width, high, low, columns = grid.width, table.high, table.low, table.columns
+    n_cuts, n_states = high.shape[0], table.n_states
+    words = np.empty((4, (width + 7) // 8), np.uint32)
+    rest = np.empty((4, (width + 7) // 8), np.uint32)
+    bits, more = words.reshape(-1).view(np.uint16), rest.reshape(-1).view(np.uint16)
+    sums, new, cut = np.empty(width, np.uint16), np.empty(width, np.uint8), np.empty(width, np.uint16)
+    for p in grid.order:
+        for r in range(grid.rows.size):
+            first = grid.rows[r]
+            fill_words(keys, r, number, LABELS + p, words)
+            add_neighbors(labels, grid, p, first, table.base, table.strides, sums)
+            code = codes[p][first : first + width]
+            for i in range(width):
+                columns[i] = code[i] * n_states + table.state_of[sums[i]]
+            new[:] = 0
+            ties = np.uint8(0)
+            for k in range(n_cuts):
+                row = high[k]
+                for i in range(width):
+                    cut[i] = row[columns[i]]
+                for i in range(width):
+                    new[i] += np.uint8(bits[i] >= cut[i])
+                    ties |= np.uint8(bits[i] == cut[i])
+                if seen.size:
+                    total = seen[k, p, first : first + width]
+                    for i in range(width):
+                        total[i] += cut[i]
+            if ties:
+                fill_words(keys, r, number, LOW_BITS + p, rest)
+                for k in range(n_cuts):
+                    for i in range(width):
+                        if bits[i] == high[k, columns[i]] and more[i] < low[k, columns[i]]:
+                            new[i] -= 1
+            z = labels[p][first : first + width]
+            for i in range(width):
+                z[i] = _OUTSIDE if z[i] == _OUTSIDE else new[i]
+
+
+@kernel
+def add_neighbors(
+    labels: Labels, grid: Grid, p: int, first: int, base: np.uint16, strides: Halves, sums: Halves
+) -> None:
+    """Fill ``sums`` (width,) with the neighbors' digits of one row of plane p, which begins at ``first``."""
+    width = grid.width
+    sums[:] = base
+    for j in range(grid.couplings.size):
+        start = first + grid.shifts[p, j]
+        near = labels[grid.planes[p, j]][start : start + width]
+        for k in range(strides.shape[1]):
+            digit, label = strides[j, k], np.uint8(k)
+            for i in range(width):
+                sums[i] += digit if near[i] == label else np.uint16(0)
+
+
+@kernel
+def sweep_any(
+    labels: Labels,
+    codes: Codes,
+    grid: Grid,
+    shares: Array,
+    gains: Array,
+    keys: Words,
+    number: int,
+    seen: Words,
+) -> None:
+    """Draw every label once, in place, for any number of classes and neighborhoods.
+
+    shares (n_levels, n_classes) are m_k(v) up to a factor a level, gains (n_offsets,) are exp(beta times the
+    coupling). ``seen`` is as in ``sweep_table``.
+    """
+    width, n_classes = grid.width, shares.shape[1]
+    words = np.empty((4, (width + 3) // 4), np.uint32)
+    bits, mass = words.reshape(-1), np.empty(n_classes)
+    for p in grid.order:
+        z = labels[p]
+        for r in range(grid.rows.size):
+            fill_words(keys, r, number, LABELS + p, words)
+            for i in range(width):
+                t = grid.rows[r] + i
+                if z[t] == _OUTSIDE:
+                    continue
+                mass[:] = shares[codes[p, t]]
+                for j in range(gains.size):
+                    near = labels[grid.planes[p, j], t + grid.shifts[p, j]]
+                    if near != _OUTSIDE:
+                        mass[near] *= gains[j]
+                total = 0.0
+                for k in range(n_classes):
+                    total += mass[k]
+                    mass[k] = total
+                new, threshold = np.uint8(0), bits[i] * (total / _WHOLE)
+                for k in range(n_classes - 1):
+                    new += np.uint8(threshold >= mass[k])
+                    if seen.size:
+                        seen[k, p, t] += np.uint32(min(mass[k] / total * 65536.0, 65535.0))
+                z[t] = new
+
+
+@kernel
+def count_classes(labels: Labels, codes: Codes, grid: Grid, counts: NDArray[np.int64]) -> None:
+    """Add to ``counts`` (2, n_levels, n_classes) how many pixels of each level are of each class.
+
+    Two partial counts, to be added, keep runs of equal pixels from waiting on one memory cell.
+    """
+    for p in range(labels.shape[0]):
+        for first in grid.rows:
+            z, code = labels[p][first : first + grid.width], codes[p][first : first + grid.width]
+            for i in range(grid.width):
+                if z[i] != _OUTSIDE:
+                    counts[i & 1, code[i], z[i]] += 1
+
+
+@kernel
+def agreements_of(labels: Labels, grid: Grid) -> float:
+    """sum over neighbor pairs of c_ij [z_i = z_j]."""
+    total = 0.0
+    for j in range(0, grid.couplings.size, 2):  # of each pair of opposite offsets one
+        equal = 0
+        for p in range(labels.shape[0]):
+            for first in grid.rows:
+                start = first + grid.shifts[p, j]
+                z = labels[p][first : first + grid.width]
+                near = labels[grid.planes[p, j]][start : start + grid.width]
+                in_row = np.int32(0)
+                for i in range(grid.width):
+                    in_row += np.int32((z[i] == near[i]) & (z[i] != _OUTSIDE))
+                equal += int(in_row)
+        total += grid.couplings[j] * equal
+    return total

@@ -1,0 +1,75 @@
+"""What the neighbors of a pixel can be, numbered, so that a conditional probability is one look-up.
+
+A label has a digit for each class, and the sum of the neighbors' digits tells how many are of each class.
+With two classes only their difference matters.
+"""
+
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .lattice import Lattice
+
+MAX_SUM = 1 << 16
+MAX_STATES = 4096
+
+
+class States(NamedTuple):
+    """Numbered neighborhoods.
+
+    base: the sum of a pixel without neighbors. strides (n_offsets, n_classes) uint16: what a neighbor adds
+    to it, modulo 2^16, by its place and class. state_of (n_sums,) uint16: the state of a sum. agreements
+    (n_states, n_classes) float64: the couplings to neighbors of each class, up to a constant of the state.
+    """
+
+    base: int
+    strides: NDArray[np.uint16]
+    state_of: NDArray[np.uint16]
+    agreements: NDArray[np.float64]
+
+
+def number_states(lattice: Lattice, n_classes: int) -> States | None:
+    """Number the neighborhoods of a lattice's pixels; None where they are too many for a table."""
+    values, kind = np.unique(lattice.couplings, return_inverse=True)
+    degrees = np.bincount(kind)
+    digits = _differences(degrees) if n_classes == 2 else _counts(degrees, n_classes)
+    if digits is None:
+        return None
+    strides, counts, sums = digits
+    base = -min(0, int(sums.min()))
+    sums = sums + base
+    state_of = np.zeros(int(sums.max()) + 1, np.uint16)
+    state_of[sums] = np.arange(len(sums))
+    return States(base, strides[kind], state_of, np.einsum("c,sck->sk", values, counts))
+
+
+Digits = tuple[NDArray[np.uint16], NDArray[np.float64], NDArray[np.int64]]
+
+
+def _differences(degrees: NDArray[np.intp]) -> Digits | None:
+    """Two classes: for each kind of coupling, how many more neighbors are of class 1 than of class 0.
+
+    A neighbor of class 1 adds a unit, one of class 0 takes it away.
+    """
+    units = np.cumprod([1, *(2 * degrees[:-1] + 1)])
+    differences = np.array(list(product(*(range(-d, d + 1) for d in degrees))))
+    if len(differences) > MAX_STATES:
+        return None
+    counts = np.stack([-differences / 2, differences / 2], axis=2)
+    strides = np.stack([-units, units], axis=1)
+    return strides.astype(np.int64).astype(np.uint16), counts, differences @ units
+
+
+def _counts(degrees: NDArray[np.intp], n_classes: int) -> Digits | None:
+    """Three classes or more: how many neighbors of each kind of coupling are of each class."""
+    base = (degrees + 1).astype(object)
+    if np.prod(base**n_classes) > MAX_SUM:
+        return None
+    units = np.cumprod([1, *np.repeat(degrees + 1, n_classes)])[:-1].reshape(len(degrees), n_classes)
+    each = [[row for row in product(range(d + 1), repeat=n_classes) if sum(row) <= d] for d in degrees]
+    if np.prod([len(rows) for rows in each]) > MAX_STATES:
+        return None
+    counts = np.array(list(product(*each)))
+    return units.astype(np.uint16), counts.astype(np.float64), np.einsum("ck,sck->s", units, counts)
