@@ -26,6 +26,9 @@ class Stream(IntEnum):
     GIBBS_START = 3
     GIBBS = 4
     JUMPS = 5
+    LABELS = 6
+    FIELD = 7
+    FIELD_START = 8
 
 
 def generator(seed: int, *key: int) -> np.random.Generator:

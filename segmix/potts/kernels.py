@@ -148,6 +148,7 @@ def sweep_any(
     labels: Labels,
     codes: Codes,
     grid: Grid,
+    units: Halves,
     shares: Array,
     gains: Array,
     keys: Words,
@@ -156,35 +157,49 @@ def sweep_any(
 ) -> None:
     """Draw every label once, in place, for any number of classes and neighborhoods.
 
-    shares (n_levels, n_classes) are m_k(v) up to a factor a level, gains (n_offsets,) are exp(beta times the
-    coupling). ``seen`` is as in ``sweep_table``.
+    shares (n_classes, n_levels) are m_k(v) up to a factor a level. A neighbor of a class adds ``units``
+    (n_offsets,) to the class's sum, and ``gains`` (n_sums,) are exp(beta times the couplings) of a sum.
+    ``seen`` is as in ``sweep_table``.
     """
-    width, n_classes = grid.width, shares.shape[1]
+    width, n_classes = grid.width, shares.shape[0]
     words = np.empty((4, (width + 3) // 4), np.uint32)
-    bits, mass = words.reshape(-1), np.empty(n_classes)
+    bits, below, sums = words.reshape(-1), np.empty((n_classes, width)), np.empty(width, np.uint16)
+    total, new = np.empty(width), np.empty(width, np.uint8)
     for p in grid.order:
-        z = labels[p]
         for r in range(grid.rows.size):
+            first = grid.rows[r]
             fill_words(keys, r, number, LABELS + p, words)
+            code, z = codes[p][first : first + width], labels[p][first : first + width]
+            total[:] = 0.0
+            for k in range(n_classes):
+                add_class(labels, grid, p, first, k, units, sums)
+                own, cumulative = shares[k], below[k]
+                for i in range(width):
+                    total[i] += own[code[i]] * gains[sums[i]]
+                    cumulative[i] = total[i]
+            new[:] = 0
+            for k in range(n_classes - 1):
+                cumulative = below[k]
+                for i in range(width):
+                    new[i] += np.uint8(bits[i] * (total[i] / _WHOLE) >= cumulative[i])
+                if seen.size:
+                    added = seen[k, p, first : first + width]
+                    for i in range(width):
+                        added[i] += np.uint32(min(cumulative[i] / total[i] * 65536.0, 65535.0))
             for i in range(width):
-                t = grid.rows[r] + i
-                if z[t] == _OUTSIDE:
-                    continue
-                mass[:] = shares[codes[p, t]]
-                for j in range(gains.size):
-                    near = labels[grid.planes[p, j], t + grid.shifts[p, j]]
-                    if near != _OUTSIDE:
-                        mass[near] *= gains[j]
-                total = 0.0
-                for k in range(n_classes):
-                    total += mass[k]
-                    mass[k] = total
-                new, threshold = np.uint8(0), bits[i] * (total / _WHOLE)
-                for k in range(n_classes - 1):
-                    new += np.uint8(threshold >= mass[k])
-                    if seen.size:
-                        seen[k, p, t] += np.uint32(min(mass[k] / total * 65536.0, 65535.0))
-                z[t] = new
+                z[i] = _OUTSIDE if z[i] == _OUTSIDE else new[i]
+
+
+@kernel
+def add_class(labels: Labels, grid: Grid, p: int, first: int, k: int, units: Halves, sums: Halves) -> None:
+    """Fill ``sums`` (width,) with the units of the neighbors of class k of one row of plane p."""
+    width, label = grid.width, np.uint8(k)
+    sums[:] = 0
+    for j in range(units.size):
+        start, unit = first + grid.shifts[p, j], units[j]
+        near = labels[grid.planes[p, j]][start : start + width]
+        for i in range(width):
+            sums[i] += unit if near[i] == label else np.uint16(0)
 
 
 @kernel

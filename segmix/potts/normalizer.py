@@ -5,8 +5,10 @@ integration; for hidden Potts fields Moores, Drovandi, Mengersen and Robert 2015
 25, 23). E[S] comes from Swendsen-Wang on the very lattice, or, per pair, from the exact infinite one.
 """
 
+import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,8 @@ Array = NDArray[np.float64]
 
 N_NODES = 33
 N_SWEEPS = 300
-N_TUNE = 50
+HIGHEST = 2.5  # times where order sets in: the largest beta of a prior
+LARGE = 1024  # pixels from which the table's bulk and surface are taken
 N_GRID = 257  # points of the grid that beta is drawn on
 N_SDS = 8.0  # its half width
 
@@ -111,50 +114,63 @@ class Normalizer:
 
     def _window(self, agreements: float) -> tuple[float, float]:
         """Where p(beta | S) has its mass: eight sds, from its curvature, around its mode."""
-        first, last = float(self.betas[0]), float(self.betas[-1])
-        means = self.agreements
+        betas, means = self._dense
         place = int(np.clip(np.searchsorted(means, agreements), 1, len(means) - 1))
-        low, high = float(self.betas[place - 1]), float(self.betas[place])
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self.mean_agreements(middle) < agreements else (low, middle)
-        step = (last - first) * 1e-4
-        around = np.clip([low - step, low + step], first, last)
-        slope = float(np.ptp(self.mean_agreements(around)) / np.ptp(around))
-        reach = N_SDS / np.sqrt(max(slope, 1e-12)) + step
-        return max(first, low - reach), min(last, low + reach)
+        around = slice(max(0, place - 2), place + 2)
+        slope = float(np.ptp(means[around]) / np.ptp(betas[around]))
+        reach = N_SDS / np.sqrt(max(slope, 1e-12)) + float(betas[1])
+        return max(0.0, float(betas[place]) - reach), min(float(betas[-1]), float(betas[place]) + reach)
+
+    @cached_property
+    def _dense(self) -> tuple[Array, Array]:
+        """Many betas and their E[S]."""
+        betas = np.linspace(0.0, float(self.betas[-1]), 4097)
+        return betas, np.maximum.accumulate(self.mean_agreements(betas))
 
 
-def nodes_up_to(highest: float, center: float) -> Array:
-    """Betas from 0 on, half of them evenly, half close to ``center``, where E[S] is steepest."""
-    even = np.linspace(0.0, highest, N_NODES // 2 + 1)
-    near = center + highest / 4 * np.linspace(-1, 1, N_NODES // 2) ** 3
-    return np.unique(np.concatenate([even, near[(near > 0) & (near < highest)]]))
+def simulate_agreements(
+    lattice: Lattice, n_classes: int, betas: Array, *, n_sweeps: int = N_SWEEPS, seed: int
+) -> tuple[Array, Array]:
+    """E[S] on this lattice at each beta by Swendsen-Wang, with its Monte Carlo error.
 
-
-def simulate_normalizer(lattice: Lattice, n_classes: int, betas: Array, *, seed: int) -> Normalizer:
-    """E[S] on this lattice by Swendsen-Wang, 300 sweeps at each beta after 50 for tune.
-
-    With its Monte Carlo error; means are made not to descend (by averaging neighbors that do).
+    Betas ascend; each begins where the last ended, with a sixth of ``n_sweeps`` more for tune.
     """
     sweeps = Sweeps(lattice, np.zeros(lattice.shape, np.uint8), 1, n_classes, by_table=False)
     labels = sweeps.lay_out(np.zeros(lattice.shape, np.uint8))
     means, errors, flat = [], [], np.zeros((1, n_classes))
     for node, beta in enumerate(betas):
         keys, found = keys_of(seed, node), []
-        for number in range(N_TUNE + N_SWEEPS):
+        for number in range(n_sweeps // 6 + n_sweeps):
             sweeps.sweep_clusters(labels, flat, float(beta), keys=keys, number=number)
             found.append(sweeps.agreements(labels))
-        drawn = np.array(found[N_TUNE:])
-        means.append(drawn.mean())
-        errors.append(drawn.std() / np.sqrt(effective_sample_size(drawn[None])) if np.ptp(drawn) else 0.0)
-    return Normalizer(
-        betas, _rising(np.array(means)), lattice.n_pixels * float(np.log(n_classes)),
-        "Swendsen-Wang on this lattice", np.array(errors),
-    )  # fmt: skip
+        drawn = np.array(found[n_sweeps // 6 :])
+        means.append(drawn.mean() if beta > 0 else lattice.n_pairs / n_classes)
+        moved = beta > 0 and np.ptp(drawn) > 0
+        errors.append(drawn.std() / np.sqrt(effective_sample_size(drawn[None])) if moved else 0.0)
+    return np.array(means), np.array(errors)
 
 
-def _rising(values: Array) -> Array:
+def simulated_normalizer(lattice: Lattice, n_classes: int, *, seed: int) -> Normalizer:
+    """Integrate E[S] as simulated on this very lattice: for small ones, or where no table is shipped."""
+    betas = nodes_for(lattice, n_classes)
+    means, errors = simulate_agreements(lattice, n_classes, betas, seed=seed)
+    start = lattice.n_pixels * float(np.log(n_classes))
+    return Normalizer(betas, rising(means), start, "Swendsen-Wang on this lattice", errors)
+
+
+def nodes_for(lattice: Lattice, n_classes: int, n: int = N_NODES) -> Array:
+    """n betas from 0 to where hardly a pair disagrees, half of them about where order sets in.
+
+    Order sets in near log(1 + sqrt(K)) for four neighbors, and sooner for more: about in inverse proportion
+    to the couplings less one, as on the Bethe lattice.
+    """
+    center = critical_beta(n_classes) * 3 / max(float(lattice.couplings.sum()) - 1, 1.0)
+    even = np.linspace(0.0, HIGHEST * center, n // 2 + 1)
+    near = center * (1 + 0.6 * np.linspace(-1, 1, n // 2) ** 3)
+    return np.unique(np.concatenate([even, near]))
+
+
+def rising(values: Array) -> Array:
     """The closest row that does not descend, in least squares (pool adjacent violators)."""
     from scipy.optimize import isotonic_regression
 
@@ -162,8 +178,32 @@ def _rising(values: Array) -> Array:
     return fitted
 
 
-def ising_normalizer(lattice: Lattice, betas: Array) -> Normalizer:
-    """E[S] of two classes on a large square lattice: the exact infinite one's, times the number of pairs."""
-    means = lattice.n_pairs * ising_agreements(betas)
-    start = lattice.n_pixels * float(np.log(2))
-    return Normalizer(betas, means, start, "Onsager's exact solution", np.zeros(len(betas)))
+def tabulated_normalizer(lattice: Lattice, n_classes: int) -> Normalizer | None:
+    """E[S] from the table of large lattices: bulk times pairs less surface times missing neighbors.
+
+    Of N pixels with d neighbors each in the bulk, m neighbors are missing at the boundary of the domain, and
+    E[S] = u(beta) N d / 2 - v(beta) m, up to corners and correlations as long as the lattice. None where the
+    table does not hold this kind of lattice.
+    """
+    kind = read_table().get(f"{n_classes} classes, {lattice.ndim}D, connectivity {lattice.connectivity}")
+    if kind is None or lattice.spacing is not None:
+        return None
+    betas, bulk, surface = (np.array(kind[name]) for name in ("betas", "bulk", "surface"))
+    full = lattice.n_pixels * len(lattice.offsets)
+    means = bulk * full / 2 - surface * (full - 2 * lattice.n_pairs)
+    start = lattice.n_pixels * float(np.log(n_classes))
+    return Normalizer(betas, rising(means), start, "table of large lattices", np.zeros(len(betas)))
+
+
+@cache
+def read_table() -> dict[str, dict[str, list[float]]]:
+    """Bulk and surface of the kinds of lattices that benchmarks/potts_table.py has simulated."""
+    text = files("segmix.potts").joinpath("agreements.json").read_text("utf-8")
+    table: dict[str, dict[str, list[float]]] = json.loads(text)
+    return table
+
+
+def normalizer_of(lattice: Lattice, n_classes: int, *, seed: int) -> Normalizer:
+    """The normalizer of a lattice: from the table, or simulated where it is small or of another kind."""
+    tabulated = tabulated_normalizer(lattice, n_classes) if lattice.n_pixels >= LARGE else None
+    return tabulated or simulated_normalizer(lattice, n_classes, seed=seed)

@@ -19,9 +19,9 @@ _HALF = np.uint64(32)
 LABELS, LOW_BITS, BONDS, CLUSTERS, START = 0, 256, 512, 1024, 1280
 
 
-def keys_of(seed: int, chain: int) -> NDArray[np.uint32]:
-    """The key of a chain, (2,)."""
-    return np.random.SeedSequence(seed, spawn_key=(chain,)).generate_state(2).astype(np.uint32)
+def keys_of(seed: int, *key: int) -> NDArray[np.uint32]:
+    """The generator's key, (2,), of a stream of a seed: what for, which chain."""
+    return np.random.SeedSequence(seed, spawn_key=key).generate_state(2).astype(np.uint32)
 
 
 @inlined

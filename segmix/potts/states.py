@@ -45,6 +45,25 @@ def number_states(lattice: Lattice, n_classes: int) -> States | None:
     return States(base, strides[kind], state_of, np.einsum("c,sck->sk", values, counts))
 
 
+def number_sums(lattice: Lattice) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
+    """Number what the neighbors of one class can couple to in sum.
+
+    Returns
+    -------
+    units : (n_offsets,) uint16
+        What a neighbor adds to the number of a sum.
+    couplings : (n_sums,) float64
+        The sum of the couplings that a number stands for.
+    """
+    values, kind = np.unique(lattice.couplings, return_inverse=True)
+    degrees = np.bincount(kind)
+    units = np.cumprod([1, *(degrees[:-1] + 1)])
+    counts = np.array(list(product(*(range(d + 1) for d in degrees))))
+    couplings = np.empty(len(counts))
+    couplings[counts @ units] = counts @ values
+    return units[kind].astype(np.uint16), couplings
+
+
 Digits = tuple[NDArray[np.uint16], NDArray[np.float64], NDArray[np.int64]]
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from .clusters import bind, relabel
 from .kernels import Grid, Table, agreements_of, count_classes, fill_cuts, sweep_any, sweep_table
 from .lattice import OUTSIDE, Lattice
-from .states import States, number_states
+from .states import States, number_states, number_sums
 
 Array = NDArray[np.float64]
 Planes = NDArray[np.uint8]
@@ -34,7 +34,7 @@ class Sweeps:
     def __init__(
         self,
         lattice: Lattice,
-        codes: NDArray[np.unsignedinteger],
+        codes: NDArray[Any],
         n_levels: int,
         n_classes: int,
         *,
@@ -43,6 +43,7 @@ class Sweeps:
         self.lattice, self.n_levels, self.n_classes = lattice, n_levels, n_classes
         self.codes = lattice.split(codes, fill=0)
         self.grid = Grid(lattice.rows, lattice.width, lattice.order, *lattice.neighbors, lattice.couplings)
+        self.units, self.couplings = number_sums(lattice)
         self.states = None if by_table is False else number_states(lattice, n_classes)
         if by_table is None and self.states is not None and not self._pays(self.states):
             self.states = None
@@ -94,8 +95,9 @@ class Sweeps:
             P(z <= k | rest) is added to it, in units of 2^-16.
         """
         if table is None or self.states is None:
-            gains = np.exp(beta * self.lattice.couplings)
-            sweep_any(labels, self.codes, self.grid, shares, gains, keys, number, seen)
+            by_class = np.ascontiguousarray(shares.T)
+            gains = np.exp(beta * self.couplings)
+            sweep_any(labels, self.codes, self.grid, self.units, by_class, gains, keys, number, seen)
             return
         agreements = self.states.agreements
         gains = np.exp(beta * (agreements - agreements.max(axis=1, keepdims=True)))
