@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .caches import importable
 from .errors import InputError
 from .mixture.chains import State, Steps
 from .mixture.proposals import Proposal
@@ -26,7 +27,8 @@ Variables = dict[str, tuple[tuple[str, ...], NDArray[Any]]]
 
 def to_inference_data(posterior: Posterior) -> Any:
     """Build arviz.InferenceData (ArviZ below 1) or xarray.DataTree (ArviZ 1)."""
-    import arviz
+    with importable():
+        import arviz
 
     groups = _groups(posterior)
     dims = {key: list(axes) for group in groups.values() for key, (axes, _) in group.items()}

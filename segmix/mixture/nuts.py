@@ -5,20 +5,17 @@ The only file that imports PyMC, which takes seconds, and only when one of its f
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
-import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..caches import importable
 from ..errors import OptionError
 from .chains import Steps
 from .density import Observed, Parameters, Target, unpack
@@ -34,27 +31,11 @@ TARGET_ACCEPT = 0.9
 
 @contextmanager
 def _pymc() -> Iterator[Any]:
-    """Import PyMC, spare the user what its stack says on import, and give it a place to compile in."""
-    flags = os.environ.get("PYTENSOR_FLAGS", "")
-    wanted = {"blas__ldflags": ""} | ({} if shutil.which("g++") else {"cxx": ""})
-    home = Path.home() / ".pytensor"
-    if not os.access(home if home.exists() else home.parent, os.W_OK):
-        wanted["base_compiledir"] = tempfile.mkdtemp(prefix="segmix-pytensor-")
-    added = [f"{key}={value}" for key, value in wanted.items() if key not in flags]
-    os.environ["PYTENSOR_FLAGS"] = ",".join([*filter(None, [flags]), *added])
-    loggers = [logging.getLogger(name) for name in ("pymc", "pytensor", "arviz")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import pymc
+    """Import PyMC, and spare the user what its stack says on import and while it samples."""
+    with importable():
+        import pymc
 
-            yield pymc
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        yield pymc
 
 
 def describe() -> str:
