@@ -1,7 +1,7 @@
 """PyMC, ArviZ and what they stand on, imported in silence and with folders that they can write to.
 
-On import ArviZ makes a folder in the user's cache and Matplotlib one for its fonts, and PyTensor compiles into
-one in the home folder; where that can't be written, the first and the last fail and the second prints.
+On import ArviZ makes a folder in the user's cache and Matplotlib one for its fonts, and PyTensor compiles in
+the home folder; where these can't be written, the first and the last fail and the second prints.
 """
 
 import atexit

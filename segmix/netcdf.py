@@ -21,7 +21,8 @@ from .posterior import Posterior
 
 FORMAT = 2
 DRAW = ("chain", "draw")
-STATS = {"log_posterior": "lp", "log_weights": "log_weight", "accepted": "accepted"}
+STATS = {"log_posterior": "lp", "log_weights": "log_weight", "accepted": "accepted", "diverging": "diverging"}
+FLAGS = ("accepted", "diverging")
 Variables = dict[str, tuple[tuple[str, ...], NDArray[Any]]]
 
 
@@ -178,8 +179,7 @@ def _from_groups(path: str, groups: Mapping[str, Any]) -> Posterior:
 
 def _steps(parameters: Mapping[str, Any], stats: Mapping[str, Any]) -> Steps:
     found = {name: stats[key][...] for name, key in STATS.items() if key in stats}
-    if "accepted" in found:
-        found["accepted"] = found["accepted"].astype(bool)
+    found |= {name: found[name].astype(bool) for name in FLAGS if name in found}
     return Steps(*(parameters[name][...] for name in ("weights", "means", "stds")), **found)
 
 

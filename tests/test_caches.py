@@ -14,7 +14,7 @@ PROGRAM = """
 import os, sys
 from segmix import Posterior
 from segmix.mixture import nuts
-assert nuts.describe() == nuts.describe()
+assert nuts.describe("nuts") == nuts.describe("nuts")
 assert "posterior" in Posterior.load(sys.argv[1]).to_inference_data()
 assert not {"XDG_CACHE_HOME", "MPLCONFIGDIR", "PYTENSOR_FLAGS"} & set(os.environ)
 import pytensor
