@@ -1,6 +1,7 @@
 """The lecture, replayed: two processes, a chain that is cut off too soon, and what bad guesses cost."""
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -68,7 +69,8 @@ def replay(
     first = _sample(data, Priors.lecture(), FIRST, seed)
     _write(folder, "1_data.png", plot(first, "fit", title="500 values, and the mixture of 500 draws"))
     _write(folder, "2_prior.png", _prior_figure(first))
-    _write(folder, "3_model.dot", graph(first))
+    for suffix in (".dot", ".png") if shutil.which("dot") else (".dot",):
+        _write(folder, f"3_model{suffix}", graph(first, suffix, model="lecture"))
     _write(folder, "4_trace_500.png", plot(first, "trace", title="500 draws"))
     show(f"{draws} more draws")
     whole = first.extend(draws)

@@ -23,6 +23,7 @@ Array = NDArray[np.float64]
 MAX_EXACT = 64  # distinct exact values that are drawn one by one
 MIN_BINS = 30
 N_PRIOR = 20_000
+MODELS = ("lecture", "marginal")
 
 
 def plot(posterior: Posterior, kind: str, *, title: str = "", truth: Truth | None = None) -> bytes:
@@ -134,34 +135,48 @@ FIGURES: dict[str, Callable[[Posterior, str, Truth | None], bytes]] = {
 }
 
 
-def graph(posterior: Posterior, suffix: str = ".dot") -> bytes:
-    """Draw the model that PyMC would sample as a graph: DOT text, or PNG or SVG where graphviz is installed.
+def graph(posterior: Posterior, suffix: str = ".dot", *, model: str | None = None) -> bytes:
+    """Draw the model as a graph: DOT text, or PNG or SVG where graphviz is installed.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    suffix : ".dot", ".gv", ".png" or ".svg"
+    model : "lecture" or "marginal", optional
+        With every value's assignment explicit, or with the assignments summed out. By default the former
+        where the sampler drew assignments of values that stand for points.
 
     Raises
     ------
     OptionError
-        If the suffix is none of .dot, .gv, .png and .svg, or graphviz is missing.
+        If the suffix or the model is none of these, graphviz is missing, or the data are no points or too
+        many for the lecture's model.
     """
     if suffix not in (".dot", ".gv", ".png", ".svg"):
         raise OptionError(f"a graph is written as .dot, .gv, .png or .svg, got {suffix!r}; rename it")
+    if model not in (None, *MODELS):
+        raise OptionError(f"model must be one of {', '.join(MODELS)}, got {model!r}; name one")
     program = shutil.which("dot")
     if program is None and suffix in (".png", ".svg"):
         raise OptionError(
             f"a graph as {suffix} needs graphviz, whose dot was not found; install it or write .dot"
         )
-    text = _dot(posterior).encode()
+    text = _dot(posterior, model).encode()
     if program is None or suffix in (".dot", ".gv"):
         return text
     done = subprocess.run([program, f"-T{suffix[1:]}"], input=text, capture_output=True, check=True)
     return done.stdout
 
 
-def _dot(posterior: Posterior) -> str:
+def _dot(posterior: Posterior, model: str | None) -> str:
     from .mixture import nuts
 
     observed = observe(posterior.levels)
     priors: Any = Priors.from_dict(dict(posterior.priors)).resolve(observed, posterior.n_classes)
-    if posterior.sampler == "pymc-lecture":
-        values = np.repeat(posterior.values, posterior.counts)
-        return nuts.model_graph(nuts.lecture_model(values, priors))
-    return nuts.model_graph(nuts.marginal_model(observed, priors))
+    if model is None:
+        few = posterior.counts.sum() <= nuts.MAX_ASSIGNMENTS
+        drawn = posterior.sampler in ("gibbs", "pymc-lecture") and not posterior.step and few
+        model = "lecture" if drawn else "marginal"
+    if model == "marginal":
+        return nuts.model_graph(nuts.marginal_model(observed, priors))
+    return nuts.model_graph(nuts.lecture_model(nuts.values_of(observed), priors))

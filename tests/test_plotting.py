@@ -1,6 +1,8 @@
 """Pictures of posteriors, by name, in Python and in the shell."""
 
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from segmix_cli.main import run
 
 from segmix import Posterior, Priors, fit, simulate_mixture
 from segmix.errors import OptionError
-from segmix.plotting import FIGURES, _visible, plot
+from segmix.plotting import FIGURES, _visible, graph, plot
 from segmix.samples import count_samples
 from segmix.views.draws import _autocorrelation, _thinned
 
@@ -93,7 +95,39 @@ def test_the_command_draws(here: Path, posterior: Posterior, capsys: pytest.Capt
 
 
 @pytest.mark.filterwarnings("ignore")  # PyMC's and ArviZ's own, on import
-def test_the_command_draws_the_graph(here: Path, posterior: Posterior) -> None:
+def test_the_command_draws_the_graph(
+    here: Path, posterior: Posterior, capsys: pytest.CaptureFixture[str]
+) -> None:
     posterior.save("posterior.nc")
-    assert run(["plot", "graph", "posterior.nc", "-o", "model.dot"]) == 0
-    assert '"means" -> "likelihood"' in Path("model.dot").read_text()
+    command = ["plot", "graph", "posterior.nc", "--overwrite", "-o", "model.dot"]
+    for options, edge in (
+        ([], '"means" -> "likelihood"'),
+        (["--model", "marginal"], '"weights" -> "likelihood"'),
+        (["--model", "lecture"], '"assignment" -> "values"'),
+    ):
+        assert run([*command, *options]) == 0
+        assert edge in Path("model.dot").read_text()
+    assert run(["plot", "trace", "posterior.nc", "-o", "a.png", "--model", "lecture"]) == 2
+    assert "--model is of graph, got it for trace" in capsys.readouterr().err
+    fit(np.arange(20), draws=50, until_converged=False, rng=1).save("binned.nc")
+    assert run(["plot", "graph", "binned.nc", "-o", "a.dot", "--model", "lecture"]) == 2
+    assert "the lecture's model has no intervals" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_graph_is_of_the_model_that_was_sampled(posterior: Posterior) -> None:
+    explicit = replace(posterior, sampler="gibbs")
+    assert b'"assignment" -> "values"' in graph(explicit)
+    assert b'"likelihood"' in graph(replace(explicit, step=1.0))
+    assert b'"likelihood"' in graph(replace(explicit, counts=posterior.counts * 1000))
+    with pytest.raises(OptionError, match="model must be one of lecture, marginal, got 'other'"):
+        graph(posterior, model="other")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(shutil.which("dot") is None, reason="graphviz is not installed")
+def test_graphviz_draws_it(posterior: Posterior, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(graph(posterior, ".png", model="lecture"))
+    with Pillow.open(tmp_path / "a.png") as picture:
+        assert min(picture.size) > 100
+    assert b">assignment (200)<" in graph(posterior, ".svg", model="lecture")

@@ -21,7 +21,7 @@ from .chains import Steps
 from .density import Observed, Parameters, Target
 from .modes import Mode, points_around
 from .priors import ResolvedPriors
-from .traces import chain_seeds, run_nutpie, steps_of
+from .traces import chain_seeds, run_nutpie, steps_of, whole
 
 Array = NDArray[np.float64]
 
@@ -70,13 +70,7 @@ def marginal_model(observed: Observed, priors: ResolvedPriors) -> Any:
 
 
 def lecture_model(values: Array, priors: ResolvedPriors) -> Any:
-    """Build the lecture's model: assignment_i ~ Categorical(w), y_i ~ Normal(mu_z, sigma_z), as written.
-
-    Parameters
-    ----------
-    values : (n,) float64
-    priors : ResolvedPriors
-    """
+    """Build the lecture's model: z_i ~ Categorical(w), y_i ~ Normal(mu_z, sigma_z), of values (n,)."""
     if len(values) > MAX_ASSIGNMENTS:
         raise OptionError(
             f"the lecture's model takes at most {MAX_ASSIGNMENTS} values, for it samples every assignment, "
@@ -89,6 +83,15 @@ def lecture_model(values: Array, priors: ResolvedPriors) -> Any:
             assignment = pm.Categorical("assignment", p=weights, shape=len(values))
         pm.Normal("values", means[assignment], stds[assignment], observed=values)
     return model
+
+
+def values_of(observed: Observed) -> Array:
+    """Every value, ascending, as the lecture's model takes them."""
+    if observed.binned:
+        raise OptionError(
+            "the lecture's model has no intervals; give quantization=None (--quantization none)"
+        )
+    return np.repeat(observed.nodes, observed.counts.astype(np.intp))
 
 
 def _parameters(pm: Any, priors: ResolvedPriors) -> tuple[Any, Any, Any]:
@@ -177,11 +180,7 @@ def sample_lecture(
     The steps of tuning and those after it, and of these the assignments (n_chains, draws, n) of the values in
     ascending order.
     """
-    if target.observed.binned:
-        raise OptionError(
-            "the lecture's model has no intervals; give quantization=None (--quantization none)"
-        )
-    values = np.repeat(target.observed.nodes, target.observed.counts.astype(int))
+    values = values_of(target.observed)
     model = lecture_model(values, target.priors)
     starts = start_points(target, modes, chains, rng)
     for point in starts:
@@ -209,7 +208,6 @@ def start_points(
 
 
 def _by_pymc(model: Any, starts: list[dict[str, Array]], *, draws: int, tune: int, seed: int) -> list[Any]:
-    """Sample; a run that Ctrl-C cut short, which PyMC returns as if nothing were, is an interruption."""
     with _pymc() as pm, model:
         initvals = [_free(model, point) for point in starts]
         accept = {} if "assignment" in initvals[0] else {"target_accept": TARGET_ACCEPT}
@@ -219,11 +217,7 @@ def _by_pymc(model: Any, starts: list[dict[str, Array]], *, draws: int, tune: in
             init="adapt_diag", jitter_max_retries=0, progressbar=False, discard_tuned_samples=False,
             compute_convergence_checks=False, **accept,
         )  # fmt: skip
-    sizes = dict(trace["posterior"].sizes)
-    incomplete = bool(np.isnan(trace["posterior"]["means"].values).any())
-    if (sizes["chain"], sizes["draw"]) != (len(starts), draws) or incomplete:
-        raise KeyboardInterrupt
-    return [trace]
+    return [whole(trace, len(starts), draws)]
 
 
 def _by_nutpie(model: Any, starts: list[dict[str, Array]], *, draws: int, tune: int, seed: int) -> list[Any]:
@@ -271,11 +265,9 @@ def prior_draws(priors: ResolvedPriors, n: int, *, seed: int) -> Parameters:
 def find_map(target: Target, mode: Mode) -> Parameters:
     """The maximum of the posterior density of weights, means and stds by PyMC's optimizer, from a mode."""
     model = marginal_model(target.observed, target.priors)
-    point = start_points(target, [mode._replace(scales=0 * mode.scales)], 1, np.random.default_rng(0))[0]
+    (start,) = start_points(target, [mode._replace(scales=0 * mode.scales)], 1, np.random.default_rng(0))
     with _pymc() as pm, model:
-        free = {variable.name for variable in model.free_RVs}
-        start = {key: value for key, value in point.items() if key in free}
-        found = pm.find_MAP(start=start, progressbar=False)
+        found = pm.find_MAP(start=_free(model, start), progressbar=False)
     one = np.ones(1)
     return Parameters(*(np.asarray(found.get(name, one)) for name in ("weights", "means", "stds")))
 
@@ -287,12 +279,18 @@ def model_graph(model: Any) -> str:
 
         graph = ModelGraph(model)
         lines = ["digraph model {", '  node [fontname="sans-serif"];']
-        observed = {variable.name for variable in model.observed_RVs}
-        potentials = {variable.name for variable in model.potentials}
+        observed = [*model.observed_RVs, *model.potentials]
         for variable in [*model.basic_RVs, *model.deterministics, *model.potentials]:
             shape = "ellipse" if variable in model.basic_RVs else "box"
-            style = ' style=filled fillcolor="#dde0e8"' if variable.name in observed | potentials else ""
-            lines.append(f'  "{variable.name}" [shape={shape}{style}];')
+            style = ' style=filled fillcolor="#dde0e8"' if variable in observed else ""
+            lines.append(f'  "{variable.name}" [shape={shape}{style} label="{_label(variable)}"];')
             parents = sorted(str(parent) for parent in graph.get_parent_names(variable))
             lines += [f'  "{parent}" -> "{variable.name}";' for parent in parents]
     return "\n".join([*lines, "}"]) + "\n"
+
+
+def _label(variable: Any) -> str:
+    """A variable's name and size, and its distribution in a second line."""
+    size = " x ".join(str(n) for n in variable.type.shape)
+    law = getattr(variable.owner.op, "_print_name", None)
+    return f"{variable.name}" + (f" ({size})" if size else "") + (rf"\n{law[0]}" if law else "")

@@ -63,6 +63,15 @@ def _starting_at(compiled: Any, point: Array) -> Any:
     return replace(compiled, initial_point_func=lambda seed: point)
 
 
+def whole(trace: Any, chains: int, draws: int) -> Any:
+    """The trace itself; one that Ctrl-C cut short, which PyMC returns as if nothing were, interrupts."""
+    sizes = dict(trace["posterior"].sizes)
+    incomplete = bool(np.isnan(trace["posterior"]["means"].values).any())
+    if (sizes["chain"], sizes["draw"]) != (chains, draws) or incomplete:
+        raise KeyboardInterrupt
+    return trace
+
+
 def steps_of(target: Target, traces: Sequence[Any], *, tuning: bool = False) -> Steps:
     """The draws of traces, or their steps of tuning, with our own log posterior."""
     prefix = "warmup_" if tuning else ""
