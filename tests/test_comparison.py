@@ -75,6 +75,19 @@ def test_map_is_the_maximum_that_pymc_finds(n_classes: int) -> None:
     assert ours >= other - 1e-6
 
 
+def test_a_row_is_of_its_method_alone_and_says_if_it_failed() -> None:
+    """Where independence fails on five values, gibbs would take over, and both rows be the same."""
+    data = load(np.array([0, 0, 1, 1, 1], np.uint8), n_classes=2)
+    exact, chain = compare(data, methods=("independence", "gibbs"), seed=1)
+    assert not np.array_equal(exact.parameters.means, chain.parameters.means)
+    assert exact.converged is False
+    assert any("Pareto k" in reason for reason in exact.reasons)
+    lines = format_comparison([exact, chain], data).splitlines()
+    assert lines[0].endswith("verdict")
+    assert lines[1].endswith("not converged")
+    assert lines[-2 if chain.reasons else -1].startswith("independence has not converged: ")
+
+
 def test_an_unknown_method() -> None:
     with pytest.raises(OptionError, match=r"methods must be of kmeans, .* got 'magic'"):
         compare(load([1.0, 2.0, 3.0, 4.0, 9.0], n_classes=2), methods=("magic",))
