@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from . import record
 from .errors import OptionError
 from .imaging.levels import Levels
+from .mixture.chains import Stream, generator
 from .mixture.density import observe
 from .mixture.priors import Priors
 from .posterior import Posterior
@@ -34,8 +35,8 @@ def plot(posterior: Posterior, kind: str, *, title: str = "", truth: Truth | Non
     posterior : Posterior
     kind : str
         "trace": every chain's way, its tune shaded; "autocorrelation", with ESS and MCSE; "histogram" of the
-        marginals with their 94 % intervals; "fit": the data under the mixture; "prior": prior against
-        posterior.
+        marginals with their 94 % intervals; "fit": the data, the mixture and what it predicts; "prior": prior
+        against posterior.
     title : str
     truth : Truth, optional
         Marked in histograms.
@@ -108,7 +109,9 @@ def _fit(posterior: Posterior, title: str, truth: Truth | None) -> bytes:
         classes,
         title=title,
         clipped=levels.open_ends,
-        unit="values",
+        unit="counts",
+        cell="level" if levels.step == posterior.step else "bin",
+        rng=generator(posterior.seed, Stream.PREDICTION),
     )
 
 

@@ -26,6 +26,7 @@ class Stream(IntEnum):
     GIBBS_START = 3
     GIBBS = 4
     JUMPS = 5
+    PREDICTION = 6
 
 
 def generator(seed: int, *key: int) -> np.random.Generator:
