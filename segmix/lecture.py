@@ -19,7 +19,8 @@ from .record import format_parameters, lay_out, summarize_posterior, to_json
 from .samples import Samples, simulate_mixture
 from .simulate import simulate_phantom
 from .targets import SUMMARY
-from .views.draws import Marginal, histogram_figure, sweep_figure
+from .views.draws import Marginal, histogram_figure
+from .views.priors import sweep_figure
 
 Array = NDArray[np.float64]
 

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from . import record
 from .errors import OptionError
 from .imaging.levels import Levels
-from .mixture.chains import Stream, generator
+from .mixture.chains import Steps, Stream, generator
 from .mixture.density import observe
 from .mixture.priors import Priors
 from .posterior import Posterior
 from .samples import Truth
 from .views.draws import Marginal, autocorrelation_figure, histogram_figure, trace_figure
 from .views.plots import fit_figure
+from .views.priors import prior_figure
 
 Array = NDArray[np.float64]
 
@@ -58,10 +59,22 @@ def plot(posterior: Posterior, kind: str, *, title: str = "", truth: Truth | Non
 
 def _trace(posterior: Posterior, title: str, truth: Truth | None) -> bytes:
     joined = {
-        name: np.concatenate([getattr(posterior.warmup, name), getattr(posterior.steps, name)], axis=1)
-        for name in ("means", "stds", "weights")
+        name: np.concatenate([_draws(part, name) for part in (posterior.warmup, posterior.steps)], axis=1)
+        for name in _names(posterior)
     }
     return trace_figure(joined, posterior.tune, title=title)
+
+
+def _names(posterior: Posterior) -> list[str]:
+    """The numbers of the summary, means first."""
+    return sorted(posterior.summary(), key=lambda name: ("msw".index(name[0]), name))
+
+
+def _draws(steps: Steps, name: str) -> Array:
+    """The draws of a number such as "means[0]", (n_chains, n)."""
+    part, _, k = name.rstrip("]").partition("[")
+    found: Array = getattr(steps, part)[:, :, int(k)]
+    return found
 
 
 def _autocorrelation(posterior: Posterior, title: str, truth: Truth | None) -> bytes:
@@ -81,20 +94,21 @@ def _prior(posterior: Posterior, title: str, truth: Truth | None) -> bytes:
     before = {
         name: drawn[name.partition("[")[0]][:, int(name.partition("[")[2].rstrip("]"))] for name in marginals
     }
-    return histogram_figure(marginals, title=title, prior=before)
+    return prior_figure(marginals, before, title=title)
 
 
 def _marginals(posterior: Posterior, truth: Truth | None) -> Mapping[str, Marginal]:
     """Every number of the summary with its draws, means first."""
     order = None if truth is None else np.argsort(truth.means)
     found = {}
-    for name in sorted(posterior.summary(), key=lambda name: ("msw".index(name[0]), name)):
+    for name in _names(posterior):
         part, k = name.rstrip("]").split("[")
         row, known = posterior.summary()[name], None
         if truth is not None and order is not None and len(order) == posterior.n_classes:
             known = float(getattr(truth, part)[order[int(k)]])
-        draws = getattr(posterior, part)[:, :, int(k)]
-        found[name] = Marginal(draws, row.mean, row.low, row.high, row.ess_bulk, row.mcse_mean, known)
+        found[name] = Marginal(
+            _draws(posterior.steps, name), row.mean, row.low, row.high, row.ess_bulk, row.mcse_mean, known
+        )
     return found
 
 

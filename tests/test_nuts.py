@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.special import logsumexp
+from scipy.stats import ks_2samp
 
 from segmix import Posterior, Priors, fit, simulate_mixture
 from segmix.errors import OptionError
@@ -27,6 +28,7 @@ from .monte_carlo import compare, estimate, stack
 pytestmark = pytest.mark.filterwarnings("ignore")  # PyMC's and ArviZ's own, on import
 
 CLOSE = 1e-5  # of log densities of tens of values, whose tails each side computes in its own way
+MIN_P = 1e-4  # of all numbers together
 LECTURE = ((0.25, 0.75), (100.0, 200.0), (20.0, 20.0))
 PRIORS = [
     Priors.lecture(),
@@ -106,16 +108,36 @@ def test_the_graph_names_every_variable() -> None:
         assert edge in graph
 
 
+def smallest_p(theirs: Parameters, ours: Parameters) -> float:
+    """The least p-value of Kolmogorov and Smirnov's test of every number, times how many there are."""
+    pairs = [(one.T, other.T) for one, other in zip(theirs, ours, strict=True)]
+    p = [ks_2samp(a, b).pvalue for one, other in pairs for a, b in zip(one, other, strict=True)]
+    return min(p) * len(p)
+
+
 @pytest.mark.parametrize("priors", PRIORS, ids=PRIOR_NAMES)
 def test_prior_draws_are_those_of_our_priors(priors: Priors) -> None:
     target = target_of(np.arange(9.0), priors, None)
-    n = 4000
-    theirs = nuts.prior_draws(target.priors, n, seed=1)
-    ours = target.priors.sample(n, rng=np.random.default_rng(1))
-    for one, other in zip(theirs, ours, strict=True):
-        for a, b in zip(np.log(one[:, 0] + 1e3).T[None], np.log(other[:, 0] + 1e3).T[None], strict=True):
-            error = np.hypot(a.std() / np.sqrt(len(a)), b.std() / np.sqrt(len(b)))
-            assert abs(a.mean() - b.mean()) < 4.5 * error
+    theirs = nuts.prior_draws(target.priors, 4000, seed=1)
+    assert len(theirs.means) > 1500
+    assert smallest_p(theirs, target.priors.sample(4000, rng=np.random.default_rng(1))) > MIN_P
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Priors(Normal((110.0, 210.0), 12.0), Uniform(0.0, 100.0), Dirichlet(1.0)),
+        Priors(Normal((110.0, 210.0), 10.0), Uniform(0.0, 110.0), Dirichlet(1.0)),
+        Priors(Normal((110.0, 210.0), 10.0), Uniform(0.0, 100.0), Dirichlet(1.5)),
+    ],
+    ids=["means", "stds", "weights"],
+)
+def test_draws_of_a_wider_or_narrower_prior_are_told_apart(wrong: Priors) -> None:
+    """The control: the centers are those of the lecture, the spreads are not."""
+    right = target_of(np.arange(9.0), Priors.lecture(), None)
+    theirs = nuts.prior_draws(right.priors, 4000, seed=1)
+    ours = target_of(np.arange(9.0), wrong, None).priors.sample(4000, rng=np.random.default_rng(1))
+    assert smallest_p(theirs, ours) < MIN_P
 
 
 def test_chains_start_apart_but_near_the_mode() -> None:

@@ -42,7 +42,7 @@ def axes_of(monkeypatch):
     """Draw, and return the figure and the axes instead of the PNG."""
 
     def draw(**arguments):
-        monkeypatch.setattr(plots, "_png", lambda figure: (figure, figure.axes[0]))
+        monkeypatch.setattr(plots, "to_png", lambda figure: (figure, figure.axes[0]))
         return draw_fit(**{"title": "title", **arguments})
 
     return draw

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import OptionError
-from .figure import DASHES, FILL, GRAY, INK, RIM, matplotlib_of_ours, rim, title_of
+from .figure import DASHES, FILL, GRAY, INK, RIM, matplotlib_of_ours, rim, title_of, to_png
 from .render import MAX_CLASSES, palette
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def fit_figure(
             if clipped[side]:
                 _draw_end(axes, levels, ends[:, side], side, step, run)
         _add_legend(figure, axes)
-        return _png(figure)
+        return to_png(figure)
 
 
 def _bands(total: Floats, size: int, rng: np.random.Generator) -> Floats:
@@ -260,9 +259,3 @@ def _add_legend(figure: Figure, axes: Axes) -> None:
     entries = dict(zip(names, handles, strict=True))  # one entry for both ends
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.088, 0.945), "ncols": LEGEND}
     figure.legend(entries.values(), entries.keys(), **place)
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
