@@ -69,7 +69,7 @@ def test_map_is_the_maximum_that_pymc_finds(n_classes: int) -> None:
     target = Target(observed, Priors().resolve(observed, n_classes))
     theirs = nuts.find_map(target, find_modes(target, n_classes, rng=np.random.default_rng(0))[0])
     for ours, other in zip(row.parameters, theirs, strict=True):
-        np.testing.assert_allclose(ours, other, rtol=2e-3)
+        np.testing.assert_allclose(ours, other, rtol=1e-4)
     both = Parameters(*(np.stack(pair) for pair in zip(row.parameters, theirs, strict=True)))
     ours, other = target.log_posterior(both)
     assert ours >= other - 1e-6

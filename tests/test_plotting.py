@@ -17,7 +17,7 @@ from segmix.errors import OptionError
 from segmix.plotting import FIGURES, _visible, graph, plot
 from segmix.samples import count_samples
 from segmix.views import draws, priors
-from segmix.views.draws import _autocorrelation, _thinned
+from segmix.views.draws import _autocorrelation, _pieces
 
 FIGURE_ORDER = ("means[0]", "means[1]", "stds[0]", "stds[1]", "weights[0]", "weights[1]")
 LECTURE = ((0.25, 0.75), (100.0, 200.0), (20.0, 20.0))
@@ -61,12 +61,16 @@ def test_autocorrelation_is_that_of_the_definition() -> None:
     assert _autocorrelation(np.ones(50), 3).tolist() == [1, 0, 0, 0]
 
 
-def test_long_lines_keep_their_extremes() -> None:
+def test_long_lines_are_means_over_extremes() -> None:
     line = np.random.default_rng(1).normal(size=100_000)
     line[77_777] = 9.0
-    at, shown = _thinned(line)
-    assert len(at) == len(shown) <= 4000
-    assert (shown.max(), shown.min()) == (line.max(), line.min())
+    at, low, mean, high = _pieces(line)
+    assert len(at) == len(mean) == 500
+    assert (high.max(), low.min()) == (line.max(), line.min())
+    assert mean[7] == pytest.approx(line[1400:1600].mean())
+    assert at[7] == 1500
+    for part in _pieces(line[:4000])[1:]:
+        np.testing.assert_array_equal(part, line[:4000])
 
 
 def test_exact_values_are_gathered_for_the_eye() -> None:
@@ -100,7 +104,7 @@ def test_the_trace_has_a_panel_for_each_number_and_a_color_for_each_chain(
         assert len(set(colors)) == posterior.n_chains
         assert axes.patches[0].get_width() == posterior.tune
         assert not axes.texts
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == [f"chain {k}" for k in range(4)]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["chain 0", "1", "2", "3"]
     np.testing.assert_array_equal(panels[1].lines[2].get_ydata()[posterior.tune :], posterior.means[2, :, 1])
 
 

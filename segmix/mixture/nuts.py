@@ -267,7 +267,8 @@ def find_map(target: Target, mode: Mode) -> Parameters:
     model = marginal_model(target.observed, target.priors)
     (start,) = start_points(target, [mode._replace(scales=0 * mode.scales)], 1, np.random.default_rng(0))
     with _pymc() as pm, model:
-        found = pm.find_MAP(start=_free(model, start), progressbar=False)
+        tight = {"ftol": 1e-14, "gtol": 1e-6}
+        found = pm.find_MAP(start=_free(model, start), progressbar=False, options=tight)
     one = np.ones(1)
     return Parameters(*(np.asarray(found.get(name, one)) for name in ("weights", "means", "stds")))
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-MAX_TRACE = 4000  # points of a line; longer chains are shown by their lowest and highest in even pieces
+MAX_TRACE, N_PIECES = 4000, 500  # draws shown one by one; longer chains are shown in so many pieces
 MAX_LAG = 60
 CHAINS = ("#0072b2", "#d55e00", "#009e73", "#b0558f", "#222222", "#8a6d00")  # after Okabe and Ito
 UNITS = {"means": "intensity", "stds": "intensity", "weights": "share"}
@@ -52,13 +52,18 @@ def trace_figure(draws: Mapping[str, Floats], n_tune: int, *, title: str) -> byt
         A PNG of 1000 pixels in width.
     """
     with matplotlib_of_ours():
-        hint = "a line for each chain" + (", shaded: thrown away as tune" if n_tune else "")
+        long = next(iter(draws.values())).shape[1] > MAX_TRACE
+        hint = "lines: means of each chain's pieces, over their ranges" if long else "lines: chains"
+        hint += "; shaded: thrown away as tune" if n_tune else ""
         figure, grid = panel_of_each(title, list(draws), hint=hint)
         for axes, (name, values) in zip(grid, draws.items(), strict=True):
             if n_tune:
                 axes.axvspan(0, n_tune, color=FILL, linewidth=0)
             for chain, line in enumerate(values):
-                axes.plot(*_thinned(line), color=_chain_color(chain), linewidth=0.7, label=f"chain {chain}")
+                at, low, mean, high = _pieces(line)
+                axes.plot(at, mean, color=_chain_color(chain), linewidth=0.7)
+                if long:
+                    axes.fill_between(at, low, high, color=_chain_color(chain), alpha=0.15, linewidth=0)
             axes.set_xlim(0, values.shape[1])
             axes.set_title(name, size=10, loc="left")
             axes.xaxis.set_major_formatter(lambda draw, _: f"{draw:,.0f}")
@@ -75,26 +80,31 @@ def _chain_color(chain: int) -> str:
 def _name_chains(figure: Figure, axes: Axes) -> None:
     """Say which color is which chain, if no two share one."""
     lines = axes.get_lines()[: len(CHAINS) + 1]
-    if len(lines) <= len(CHAINS):
-        place: dict[str, Any] = {"loc": "upper right", "bbox_to_anchor": (0.97, 0.99), "ncols": len(lines)}
-        for handle in figure.legend(handles=lines, fontsize=9, **place).get_lines():
-            handle.set_linewidth(2.5)
+    if len(lines) > len(CHAINS):
+        return
+    legend = figure.legend(
+        lines, [f"chain {chain}" if not chain else str(chain) for chain in range(len(lines))],
+        loc="upper right", bbox_to_anchor=(0.97, 1 - 0.36 / figure.get_figheight()), ncols=len(lines),
+        fontsize=9, handlelength=1.4, columnspacing=1.0,
+    )  # fmt: skip
+    for handle in legend.get_lines():
+        handle.set_linewidth(2.5)
 
 
-def _thinned(line: Floats) -> tuple[NDArray[Any], Floats]:
-    """Every draw of a short line; the lowest and the highest of even pieces of a long one."""
-    if len(line) <= MAX_TRACE:
-        return np.arange(len(line)) + 0.5, line
-    starts = np.linspace(0, len(line), MAX_TRACE // 2 + 1).astype(int)[:-1]
+def _pieces(line: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Middles, lowest, means and highest of even pieces of a long line; every draw of a short one."""
+    edges = np.linspace(0, len(line), 1 + (len(line) if len(line) <= MAX_TRACE else N_PIECES)).astype(int)
+    starts, sizes = edges[:-1], np.diff(edges)
     low, high = np.minimum.reduceat(line, starts), np.maximum.reduceat(line, starts)
-    return np.repeat(starts + 0.5, 2), np.stack([low, high], axis=1).reshape(-1)
+    mean: Floats = np.add.reduceat(line, starts) / sizes
+    return starts + sizes / 2, low, mean, high
 
 
 def autocorrelation_figure(marginals: Mapping[str, Marginal], *, title: str) -> bytes:
     """Draw the autocorrelation of every number by chain, ESS and MCSE in each panel's title."""
     with matplotlib_of_ours():
         figure, grid = panel_of_each(
-            title, list(marginals), hint="a line for each chain; the band holds 94 % of white noise"
+            title, list(marginals), hint="lines: chains; the band holds 94 % of white noise"
         )
         for axes, (name, marginal) in zip(grid, marginals.items(), strict=True):
             lags = min(MAX_LAG, marginal.draws.shape[1] - 1)
@@ -103,7 +113,7 @@ def autocorrelation_figure(marginals: Mapping[str, Marginal], *, title: str) -> 
             )
             for chain, line in enumerate(marginal.draws):
                 correlation = _autocorrelation(line, lags)
-                axes.plot(correlation, color=_chain_color(chain), linewidth=1.5, label=f"chain {chain}")
+                axes.plot(correlation, color=_chain_color(chain), linewidth=1.5)
             axes.set_ylim(-0.25, 1.05)
             axes.set_xlim(0, lags)
             axes.set_title(f"{name}: ESS {marginal.ess:,.0f}, MCSE {marginal.mcse:.2g}", size=10, loc="left")
