@@ -61,8 +61,8 @@ pictures: $(STAMP) ## the pictures of the README
 	cp "$$folder/coins/overlay.png" docs/images/coins_overlay.png && \
 	cp "$$folder/tissue/fit.png" docs/images/tissue_fit.png && \
 	$(BIN)/segmix lecture -o "$$folder/lecture" -q && cd "$$folder/lecture" && \
-	for name in trace_500 trace_all after thinned bad_guesses picture; do \
-		cp *_$$name.png "$(CURDIR)/docs/images/lecture_$$name.png"; done
+	for name in prior model trace_500 trace_all after thinned bad_guesses picture assignments; do \
+		if [ -f *_$$name.png ]; then cp *_$$name.png "$(CURDIR)/docs/images/lecture_$$name.png"; fi; done
 
 bench: $(STAMP) ## the figures of the README
 	@$(PIP) install --editable ".[bench]"

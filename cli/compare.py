@@ -10,7 +10,8 @@ HELP = """
 Fit the same mixture by k-means, EM, MAP, independence, gibbs and nuts, and print one table.
 
 DATA is what segmix fit takes. Seconds are those of a second call, free of compiling; of PyMC, of its one.
-Where the file carries the truth, it is the last line.
+A sampler makes its own draws, none takes over, and its row says whether they have converged. Where the file
+carries the truth, it is the last line.
 
 [bold]Examples[/bold]
 

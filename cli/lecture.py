@@ -9,9 +9,10 @@ from .options import LARGEST_SEED, Debug
 HELP = """
 Replay the lecture that segmix grew from, with its figures, in a minute or two.
 
-Two processes made 500 numbers. DIR gets the data, the prior, the model's graph, 500 draws that have not
-converged, the same chains 100,000 draws later, histograms before and after, autocorrelations, what bad
-guesses cost, and the same model on a picture; summary.json holds the numbers.
+Two processes made 500 numbers. DIR gets the data, draws from the prior, the model's graph, 500 draws that
+have not converged, the same chains 100,000 draws later, histograms before and after, autocorrelations, what
+bad guesses cost, and the same model on a picture with the class of each pixel; summary.json holds the
+numbers, those of k-means, EM and the MAP too.
 
 [bold]Examples[/bold]
 

@@ -13,13 +13,13 @@ Draw a posterior that segmix wrote.
 
 trace: every chain's way, its tune shaded. autocorrelation: with ESS and MCSE. histogram: the marginals and
 their intervals. fit: the data under the mixture. prior: prior against posterior. graph: the model (.dot, and
-where graphviz is installed .png and .svg).
+where graphviz is installed .png and .svg), as the lecture wrote it or with the assignments summed out.
 
 [bold]Examples[/bold]
 
   segmix plot trace out/data/posterior.nc -o trace.png
 
-  segmix plot graph out/data/posterior.nc -o model.dot
+  segmix plot graph out/data/posterior.nc --model lecture -o model.dot
 """
 
 
@@ -34,6 +34,13 @@ class Kind(StrEnum):
     prior = "prior"
 
 
+class Model(StrEnum):
+    """The two ways to write the mixture."""
+
+    lecture = "lecture"
+    marginal = "marginal"
+
+
 def plot(
     kind: Annotated[
         Kind, typer.Argument(metavar="KIND", show_default=False, help="|".join(kind.value for kind in Kind))
@@ -42,6 +49,9 @@ def plot(
         str, typer.Argument(metavar="POSTERIOR", show_default=False, help="What fit or segment wrote.")
     ],
     output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Picture to write.")],
+    model: Annotated[
+        Model | None, typer.Option(help="Of graph: assignments explicit or summed out.", show_default=False)
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier file.")] = False,
     debug: Debug = False,
 ) -> None:
@@ -60,6 +70,8 @@ def plot(
         target = Path(output)
         if kind is not Kind.graph and target.suffix.lower() != ".png":
             raise OptionError(f"--output must end in .png, got {output!r}; rename it")
+        if model is not None and kind is not Kind.graph:
+            raise OptionError(f"--model is of graph, got it for {kind.value}; leave it out")
         check_file(target, overwrite=overwrite)
         found = Posterior.load(posterior)
         from segmix.plotting import graph
@@ -67,7 +79,7 @@ def plot(
 
         title = f"{Path(posterior).resolve().parent.name}: {kind.value}"
         data = (
-            graph(found, target.suffix.lower())
+            graph(found, target.suffix.lower(), model=model and model.value)
             if kind is Kind.graph
             else draw(found, kind.value, title=title)
         )

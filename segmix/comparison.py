@@ -27,7 +27,7 @@ class Row(NamedTuple):
     """What one method found: parameters (n_classes,) each, and sds of them where it gives any.
 
     ``log_likelihood`` is at these parameters, for samplers the posterior means; ``ess_per_second`` is the
-    smallest bulk ESS over the seconds of the whole call.
+    smallest bulk ESS over the seconds of the whole call; ``reasons`` say why a sampler has not converged.
     """
 
     method: str
@@ -37,6 +37,7 @@ class Row(NamedTuple):
     seconds: float
     ess_per_second: float | None = None
     converged: bool | None = None
+    reasons: tuple[str, ...] = ()
 
 
 def compare(
@@ -49,6 +50,8 @@ def compare(
     seed: int = 0,
 ) -> list[Row]:
     """Fit by several methods, each called twice so that no compiling is timed (PyMC, which compiles, once).
+
+    A sampler makes just these draws, and none takes over from it: its row says whether they have converged.
 
     Raises
     ------
@@ -68,7 +71,7 @@ def _row(method: str, data: Data, target: Target, priors: Priors, draws: int, se
         found, seconds = _timed(lambda: POINTS[method](data, target, np.random.default_rng(seed)))
         return Row(method, found, None, _log_likelihood(target, found), seconds)
     n_classes = target.priors.means.parameters.shape[1]
-    plan = Plan(method, draws, None, 4, seed)  # type: ignore[arg-type]
+    plan = Plan(method, draws, None, 4, seed, until_converged=False)  # type: ignore[arg-type]
     posterior, seconds = _timed(
         lambda: sample(data.levels, n_classes=n_classes, priors=priors, plan=plan, source=data.source),
         twice=method != "nuts",
@@ -76,9 +79,8 @@ def _row(method: str, data: Data, target: Target, priors: Priors, draws: int, se
     parts = posterior.pooled()
     means, errors = (Parameters(*(getattr(part, name)(axis=0) for part in parts)) for name in ("mean", "std"))
     least = min(row.ess_bulk for row in posterior.summary().values())
-    return Row(
-        method, means, errors, _log_likelihood(target, means), seconds, least / seconds, posterior.converged
-    )
+    likelihood = _log_likelihood(target, means)
+    return Row(method, means, errors, likelihood, seconds, least / seconds, *posterior.verdict)
 
 
 def _timed(function: Callable[[], Result], *, twice: bool = True) -> tuple[Result, float]:
@@ -138,19 +140,20 @@ def format_comparison(rows: Sequence[Row], data: Data) -> str:
     """Lay out one line a method, and the truth where it is known."""
     from .record import lay_out
 
-    header = ("method", "means", "sds", "weights", "log likelihood", "seconds", "ESS/s")
+    header = ("method", "means", "sds", "weights", "log likelihood", "seconds", "ESS/s", "verdict")
     lines = [header]
     for row in rows:
         speed = "" if row.ess_per_second is None else f"{row.ess_per_second:,.0f}"
-        note = "" if row.converged in (None, True) else " (not converged)"
+        verdict = {None: "", True: "converged", False: "not converged"}[row.converged]
         weights, means, stds = (_numbers(part, _errors(row, i)) for i, part in enumerate(row.parameters))
         likelihood = f"{row.log_likelihood:,.2f}"
-        lines.append((row.method, means, stds, weights, likelihood, f"{row.seconds:.4g}", speed + note))
+        lines.append((row.method, means, stds, weights, likelihood, f"{row.seconds:.4g}", speed, verdict))
     if data.truth is not None:
         order = np.argsort(data.truth.means)
         known = [_numbers(np.array(part)[order], None) for part in data.truth]
-        lines.append(("truth", known[1], known[2], known[0], "", "", ""))
-    return "\n".join([*lay_out(lines), "+- is the posterior's sd"])
+        lines.append(("truth", known[1], known[2], known[0], "", "", "", ""))
+    reasons = [f"{row.method} has not converged: {'; '.join(row.reasons)}" for row in rows if row.reasons]
+    return "\n".join([*lay_out(lines), "+- is the posterior's sd", *reasons])
 
 
 def _errors(row: Row, place: int) -> Array | None:

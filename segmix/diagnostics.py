@@ -68,9 +68,16 @@ def summarize(draws: Array, *, probability: float = 0.94) -> ParameterSummary:
 
 
 def judge(
-    parameters: Mapping[str, ParameterSummary], n_chains: int, *, pareto_k: float | None = None
+    parameters: Mapping[str, ParameterSummary],
+    n_chains: int,
+    *,
+    pareto_k: float | None = None,
+    n_diverging: int = 0,
 ) -> Verdict:
-    """Say whether R-hat, effective sample sizes and (where importance weights exist) Pareto k are good."""
+    """Say whether R-hat, effective sample sizes and (where importance weights exist) Pareto k are good.
+
+    One divergence of a Hamiltonian sampler is too many: there are places that it does not reach.
+    """
     reasons = []
     worst = max(parameters, key=lambda name: _nan_is_worst(parameters[name].r_hat))
     if not parameters[worst].r_hat < MAX_R_HAT:
@@ -82,6 +89,9 @@ def judge(
             reasons.append(f"{kind.replace('ess_', '')} ESS of {name} is {size:.0f}, not at least {needed}")
     if pareto_k is not None and not pareto_k <= MAX_PARETO_K:
         reasons.append(f"Pareto k of the proposal's weights is {pareto_k:.2f}, not at most {MAX_PARETO_K}")
+    if n_diverging:
+        plural = "s" if n_diverging > 1 else ""
+        reasons.append(f"{n_diverging} draw{plural} diverged, not 0; take independence or gibbs")
     return Verdict(not reasons, tuple(reasons))
 
 

@@ -1,6 +1,7 @@
 """The lecture, replayed: two processes, a chain that is cut off too soon, and what bad guesses cost."""
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,17 +9,26 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .fitting import fit
+from .comparison import compare
+from .fitting import fit, load
+from .imaging.files import encode_png
+from .imaging.image import Image
+from .mixture.density import Parameters, Target, observe
 from .mixture.distributions import Dirichlet, Normal, Uniform
-from .mixture.priors import Priors
+from .mixture.modes import find_modes
+from .mixture.priors import Priors, ResolvedPriors
 from .outputs import staged_folder
-from .plotting import graph, plot
+from .plotting import N_PRIOR, graph, plot
 from .posterior import Posterior
 from .record import format_parameters, lay_out, summarize_posterior, to_json
-from .samples import Samples, simulate_mixture
+from .samples import Samples, count_samples, simulate_mixture
+from .segmentation import Segmentation
 from .simulate import simulate_phantom
 from .targets import SUMMARY
-from .views.draws import Marginal, histogram_figure, sweep_figure
+from .views.draws import Marginal, histogram_figure
+from .views.priors import sweep_figure
+from .views.render import label_map
+from .workflow import segment
 
 Array = NDArray[np.float64]
 
@@ -39,13 +49,17 @@ class Try(NamedTuple):
 
 
 class Lecture(NamedTuple):
-    """The numbers of the replay; every posterior is of the lecture's model on the same data."""
+    """The numbers of the replay; every posterior is of the lecture's model on the same data.
+
+    ``points`` holds what k-means, EM and PyMC's search for the MAP find.
+    """
 
     data: Samples
     first: Posterior
     whole: Posterior
     later: Posterior
     tries: tuple[Try, ...]
+    points: dict[str, Parameters]
 
 
 def replay(
@@ -64,11 +78,14 @@ def replay(
         Is told what comes next.
     """
     data = simulate_mixture(N_VALUES, *TRUTH, rng=seed)
-    show("data and prior")
+    show("data, prior, graph and MAP")
+    target = _target(data)
+    points = _points(data, target, seed)
     first = _sample(data, Priors.lecture(), FIRST, seed)
     _write(folder, "1_data.png", plot(first, "fit", title="500 values, and the mixture of 500 draws"))
-    _write(folder, "2_prior.png", _prior_figure(first))
-    _write(folder, "3_model.dot", graph(first))
+    _write(folder, "2_prior.png", _prior_figure(target.priors, seed))
+    for suffix in (".dot", ".png") if shutil.which("dot") else (".dot",):
+        _write(folder, f"3_model{suffix}", graph(first, suffix, model="lecture"))
     _write(folder, "4_trace_500.png", plot(first, "trace", title="500 draws"))
     show(f"{draws} more draws")
     whole = first.extend(draws)
@@ -84,9 +101,10 @@ def replay(
     _write(folder, "10_bad_guesses.png", _sweep_picture(tries))
     show("a picture")
     picture = simulate_phantom("tissue", shape=(256, 256), rng=np.random.default_rng(seed))
-    pixels = fit(picture.pixels, n_classes=3, rng=seed)
-    _write(folder, "11_picture.png", plot(pixels, "fit", title="the same model on the pixels of a picture"))
-    return Lecture(data, first, whole, later, tries)
+    pixels = segment(Image(picture.pixels, source="a picture"), n_classes=3, rng=seed)
+    _write(folder, "11_picture.png", pixels.fit_figure())
+    _write(folder, "12_assignments.png", _assignment_picture(pixels))
+    return Lecture(data, first, whole, later, tries, points)
 
 
 def save_replay(
@@ -102,6 +120,12 @@ def save_replay(
         found = replay(temporary, seed=seed, draws=draws, show=show)
         summary = summarize_posterior(found.later, "lecture", found.data.truth)
         summary["bad_guesses"] = [one._asdict() for one in found.tries]
+        summary["point_estimates"] = {
+            name: {
+                key: [float(f"{x:.6g}") for x in part] for key, part in found.points[name]._asdict().items()
+            }
+            for name in found.points
+        }
         summary["files"] = sorted([*os.listdir(temporary), SUMMARY])
         (temporary / SUMMARY).write_text(to_json(summary) + "\n", "utf-8")
     return found
@@ -124,6 +148,11 @@ def describe(lecture: Lecture) -> str:
         )
         for one in lecture.tries
     ]
+    points = [("estimate", "means", "sds", "weights")] + [
+        (name, *(", ".join(f"{x:.4g}" for x in part) for part in (found.means, found.stds, found.weights)))
+        for name, found in lecture.points.items()
+    ]
+    tables.insert(0, "points\n" + "\n".join(lay_out(points)))
     return "\n\n".join([*tables, "guesses of the centers\n" + "\n".join(lay_out(guesses))])
 
 
@@ -162,21 +191,39 @@ def _try(data: Samples, centers: tuple[float, float], width: float, seed: int) -
     return Try(centers, width, found.n_draws if found.converged else None, (low, high))
 
 
-def _prior_figure(posterior: Posterior) -> bytes:
-    """The prior's draws alone."""
-    from .mixture.density import observe
+def _target(data: Samples) -> Target:
+    observed = observe(count_samples(data, quantization=None))
+    return Target(observed, Priors.lecture().resolve(observed, 2))
 
-    priors = Priors.from_dict(dict(posterior.priors)).resolve(observe(posterior.levels), 2)
-    weights, means, stds = priors.sample(20_000, rng=np.random.default_rng(0))
+
+def _points(data: Samples, target: Target, seed: int) -> dict[str, Parameters]:
+    """The other ways: k-means, EM, and the MAP that PyMC finds from where EM ended."""
+    from .mixture import nuts
+
+    rows = compare(load(data, n_classes=2), priors=Priors.lecture(), methods=("kmeans", "em"), seed=seed)
+    mode = find_modes(target, 2, rng=np.random.default_rng(seed))[0]
+    return {row.method: row.parameters for row in rows} | {"map": nuts.find_map(target, mode)}
+
+
+def _prior_figure(priors: ResolvedPriors, seed: int) -> bytes:
+    """PyMC's draws from the prior alone."""
+    from .mixture import nuts
+
     marginals = {}
-    for name, part in (("means", means), ("stds", stds), ("weights", weights)):
-        for k in range(2):
-            values = part[:, k]
+    drawn = nuts.prior_draws(priors, N_PRIOR, seed=seed)._asdict()
+    for name in ("means", "stds", "weights"):
+        for k, values in enumerate(drawn[name].T):
             low, high = np.quantile(values, (0.03, 0.97))
             marginals[f"{name}[{k}]"] = Marginal(
                 values[None], float(values.mean()), float(low), float(high), 0.0, 0.0
             )
     return histogram_figure(marginals, title="what the lecture believes before it sees a value")
+
+
+def _assignment_picture(found: Segmentation) -> bytes:
+    """The picture, and beside it every pixel in the color of the class it was most probably assigned to."""
+    gray = np.repeat(found.image.pixels[..., None], 3, axis=2)
+    return encode_png(np.concatenate([gray, label_map(found.labels, found.n_classes)], axis=1))
 
 
 def _sweep_picture(tries: Sequence[Try]) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .caches import importable
 from .errors import InputError
 from .mixture.chains import State, Steps
 from .mixture.proposals import Proposal
@@ -20,13 +21,15 @@ from .posterior import Posterior
 
 FORMAT = 2
 DRAW = ("chain", "draw")
-STATS = {"log_posterior": "lp", "log_weights": "log_weight", "accepted": "accepted"}
+STATS = {"log_posterior": "lp", "log_weights": "log_weight", "accepted": "accepted", "diverging": "diverging"}
+FLAGS = ("accepted", "diverging")
 Variables = dict[str, tuple[tuple[str, ...], NDArray[Any]]]
 
 
 def to_inference_data(posterior: Posterior) -> Any:
     """Build arviz.InferenceData (ArviZ below 1) or xarray.DataTree (ArviZ 1)."""
-    import arviz
+    with importable():
+        import arviz
 
     groups = _groups(posterior)
     dims = {key: list(axes) for group in groups.values() for key, (axes, _) in group.items()}
@@ -176,8 +179,7 @@ def _from_groups(path: str, groups: Mapping[str, Any]) -> Posterior:
 
 def _steps(parameters: Mapping[str, Any], stats: Mapping[str, Any]) -> Steps:
     found = {name: stats[key][...] for name, key in STATS.items() if key in stats}
-    if "accepted" in found:
-        found["accepted"] = found["accepted"].astype(bool)
+    found |= {name: found[name].astype(bool) for name in FLAGS if name in found}
     return Steps(*(parameters[name][...] for name in ("weights", "means", "stds")), **found)
 
 

@@ -11,18 +11,21 @@ from numpy.typing import NDArray
 from . import record
 from .errors import OptionError
 from .imaging.levels import Levels
+from .mixture.chains import Steps, Stream, generator
 from .mixture.density import observe
 from .mixture.priors import Priors
 from .posterior import Posterior
 from .samples import Truth
 from .views.draws import Marginal, autocorrelation_figure, histogram_figure, trace_figure
 from .views.plots import fit_figure
+from .views.priors import prior_figure
 
 Array = NDArray[np.float64]
 
 MAX_EXACT = 64  # distinct exact values that are drawn one by one
 MIN_BINS = 30
 N_PRIOR = 20_000
+MODELS = ("lecture", "marginal")
 
 
 def plot(posterior: Posterior, kind: str, *, title: str = "", truth: Truth | None = None) -> bytes:
@@ -33,8 +36,8 @@ def plot(posterior: Posterior, kind: str, *, title: str = "", truth: Truth | Non
     posterior : Posterior
     kind : str
         "trace": every chain's way, its tune shaded; "autocorrelation", with ESS and MCSE; "histogram" of the
-        marginals with their 94 % intervals; "fit": the data under the mixture; "prior": prior against
-        posterior.
+        marginals with their 94 % intervals; "fit": the data, the mixture and what it predicts; "prior": prior
+        against posterior.
     title : str
     truth : Truth, optional
         Marked in histograms.
@@ -56,10 +59,22 @@ def plot(posterior: Posterior, kind: str, *, title: str = "", truth: Truth | Non
 
 def _trace(posterior: Posterior, title: str, truth: Truth | None) -> bytes:
     joined = {
-        name: np.concatenate([getattr(posterior.warmup, name), getattr(posterior.steps, name)], axis=1)
-        for name in ("means", "stds", "weights")
+        name: np.concatenate([_draws(part, name) for part in (posterior.warmup, posterior.steps)], axis=1)
+        for name in _names(posterior)
     }
     return trace_figure(joined, posterior.tune, title=title)
+
+
+def _names(posterior: Posterior) -> list[str]:
+    """The numbers of the summary, means first."""
+    return sorted(posterior.summary(), key=lambda name: ("msw".index(name[0]), name))
+
+
+def _draws(steps: Steps, name: str) -> Array:
+    """The draws of a number such as "means[0]", (n_chains, n)."""
+    part, _, k = name.rstrip("]").partition("[")
+    found: Array = getattr(steps, part)[:, :, int(k)]
+    return found
 
 
 def _autocorrelation(posterior: Posterior, title: str, truth: Truth | None) -> bytes:
@@ -79,20 +94,21 @@ def _prior(posterior: Posterior, title: str, truth: Truth | None) -> bytes:
     before = {
         name: drawn[name.partition("[")[0]][:, int(name.partition("[")[2].rstrip("]"))] for name in marginals
     }
-    return histogram_figure(marginals, title=title, prior=before)
+    return prior_figure(marginals, before, title=title)
 
 
 def _marginals(posterior: Posterior, truth: Truth | None) -> Mapping[str, Marginal]:
     """Every number of the summary with its draws, means first."""
     order = None if truth is None else np.argsort(truth.means)
     found = {}
-    for name in sorted(posterior.summary(), key=lambda name: ("msw".index(name[0]), name)):
+    for name in _names(posterior):
         part, k = name.rstrip("]").split("[")
         row, known = posterior.summary()[name], None
         if truth is not None and order is not None and len(order) == posterior.n_classes:
             known = float(getattr(truth, part)[order[int(k)]])
-        draws = getattr(posterior, part)[:, :, int(k)]
-        found[name] = Marginal(draws, row.mean, row.low, row.high, row.ess_bulk, row.mcse_mean, known)
+        found[name] = Marginal(
+            _draws(posterior.steps, name), row.mean, row.low, row.high, row.ess_bulk, row.mcse_mean, known
+        )
     return found
 
 
@@ -107,7 +123,9 @@ def _fit(posterior: Posterior, title: str, truth: Truth | None) -> bytes:
         classes,
         title=title,
         clipped=levels.open_ends,
-        unit="values",
+        unit="counts",
+        cell="level" if levels.step == posterior.step else "bin",
+        rng=generator(posterior.seed, Stream.PREDICTION),
     )
 
 
@@ -134,34 +152,48 @@ FIGURES: dict[str, Callable[[Posterior, str, Truth | None], bytes]] = {
 }
 
 
-def graph(posterior: Posterior, suffix: str = ".dot") -> bytes:
-    """Draw the model that PyMC would sample as a graph: DOT text, or PNG or SVG where graphviz is installed.
+def graph(posterior: Posterior, suffix: str = ".dot", *, model: str | None = None) -> bytes:
+    """Draw the model as a graph: DOT text, or PNG or SVG where graphviz is installed.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    suffix : ".dot", ".gv", ".png" or ".svg"
+    model : "lecture" or "marginal", optional
+        With every value's assignment explicit, or with the assignments summed out. By default the former
+        where the sampler drew assignments of values that stand for points.
 
     Raises
     ------
     OptionError
-        If the suffix is none of .dot, .gv, .png and .svg, or graphviz is missing.
+        If the suffix or the model is none of these, graphviz is missing, or the data are no points or too
+        many for the lecture's model.
     """
     if suffix not in (".dot", ".gv", ".png", ".svg"):
         raise OptionError(f"a graph is written as .dot, .gv, .png or .svg, got {suffix!r}; rename it")
+    if model not in (None, *MODELS):
+        raise OptionError(f"model must be one of {', '.join(MODELS)}, got {model!r}; name one")
     program = shutil.which("dot")
     if program is None and suffix in (".png", ".svg"):
         raise OptionError(
             f"a graph as {suffix} needs graphviz, whose dot was not found; install it or write .dot"
         )
-    text = _dot(posterior).encode()
+    text = _dot(posterior, model).encode()
     if program is None or suffix in (".dot", ".gv"):
         return text
     done = subprocess.run([program, f"-T{suffix[1:]}"], input=text, capture_output=True, check=True)
     return done.stdout
 
 
-def _dot(posterior: Posterior) -> str:
+def _dot(posterior: Posterior, model: str | None) -> str:
     from .mixture import nuts
 
     observed = observe(posterior.levels)
     priors: Any = Priors.from_dict(dict(posterior.priors)).resolve(observed, posterior.n_classes)
-    if posterior.sampler == "pymc-lecture":
-        values = np.repeat(posterior.values, posterior.counts)
-        return nuts.model_graph(nuts.lecture_model(values, priors))
-    return nuts.model_graph(nuts.marginal_model(observed, priors))
+    if model is None:
+        few = posterior.counts.sum() <= nuts.MAX_ASSIGNMENTS
+        drawn = posterior.sampler in ("gibbs", "pymc-lecture") and not posterior.step and few
+        model = "lecture" if drawn else "marginal"
+    if model == "marginal":
+        return nuts.model_graph(nuts.marginal_model(observed, priors))
+    return nuts.model_graph(nuts.lecture_model(nuts.values_of(observed), priors))

@@ -195,7 +195,7 @@ class Posterior:
             self.levels, Priors.from_dict(dict(self.priors)), sampler=self.sampler, seed=self.seed,
             state=self.state,
         )  # fmt: skip
-        more = chains.run(draws * self.thinned).select(slice(self.thinned - 1, None, self.thinned))
+        more = chains.run(draws * self.thinned).thin(self.thinned)
         return replace(self, steps=join([self.steps, more]), state=chains.state)
 
     def sel(
@@ -242,12 +242,11 @@ class Posterior:
         Chains can be extended still if their length is a multiple of ``every``.
         """
         check_whole("every", every, 1, self.n_draws)
-        chosen = slice(every - 1, None, every)
         return replace(
             self,
-            steps=self.steps.select(chosen),
-            warmup=self.warmup.select(chosen),
-            assignments=None if self.assignments is None else self.assignments[:, chosen],
+            steps=self.steps.thin(every),
+            warmup=self.warmup.thin(every),
+            assignments=None if self.assignments is None else self.assignments[:, every - 1 :: every],
             thinned=self.thinned * every,
             state=self.state if self.n_draws % every == 0 else None,
         )

@@ -220,19 +220,17 @@ def expected_counts(posterior: Posterior, levels: Levels) -> tuple[Array, Array]
 
     Returns
     -------
-    total : (3, n_levels)
-        Low end, mean and high end of the central 94 % interval over 200 evenly spaced draws.
+    total : (n, n_levels)
+        Of 200 evenly spaced draws, or of all if there are fewer.
     classes : (n_classes, n_levels)
         The mean of each class's part. Without intervals, density times the smallest gap between levels.
     """
     observed = observe(levels)
     width = 1.0 if observed.binned else float(np.diff(levels.values).min()) if levels.n_levels > 1 else 1.0
-    parts = np.stack(
-        [
-            weights[:, None] * np.exp(log_table(observed, means, stds)[:, observed.columns])
-            for weights, means, stds in zip(*posterior.pooled(_BAND_DRAWS), strict=True)
-        ]
-    )
-    parts *= levels.n_pixels * width
-    low, high = np.quantile(parts.sum(axis=1), (0.03, 0.97), axis=0)
-    return np.stack([low, parts.sum(axis=1).mean(axis=0), high]), parts.mean(axis=0)
+    total, classes = [], np.zeros((posterior.n_classes, levels.n_levels))
+    for weights, means, stds in zip(*posterior.pooled(_BAND_DRAWS), strict=True):
+        part = weights[:, None] * np.exp(log_table(observed, means, stds)[:, observed.columns])
+        total.append(part.sum(axis=0))
+        classes += part
+    size = levels.n_pixels * width
+    return np.stack(total) * size, classes * (size / len(total))

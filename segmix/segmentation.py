@@ -14,6 +14,7 @@ from . import record
 from .areas import Area, draw_areas, summarize_areas
 from .imaging.image import Image
 from .imaging.levels import Levels
+from .mixture.chains import Stream, generator
 from .mixture.density import Parameters, class_probabilities, observe
 from .netcdf import write_posterior
 from .outputs import staged_folder
@@ -185,7 +186,7 @@ class Segmentation:
         return array if array.ndim == 2 else array[array.shape[0] // 2]
 
     def fit_figure(self) -> bytes:
-        """The histogram with the fitted mixture and its 94 % interval, as a PNG file's bytes."""
+        """The histogram, and the mixture with 94 % of its posterior and of new counts, as PNG bytes."""
         from .views.plots import fit_figure
 
         total, classes = record.expected_counts(self.posterior, self.levels)
@@ -198,6 +199,7 @@ class Segmentation:
             classes,
             title=title,
             clipped=self.levels.open_ends,
+            rng=generator(self.posterior.seed, Stream.PREDICTION),
         )
 
     def __repr__(self) -> str:

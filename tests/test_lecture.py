@@ -2,13 +2,17 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image as Pillow
 from segmix_cli.main import run
 
 from segmix import lecture
 from segmix.samples import simulate_mixture
+from segmix.views.render import palette
 
 FIGURES = {
     "1_data.png",
@@ -22,6 +26,7 @@ FIGURES = {
     "9_thinned.png",
     "10_bad_guesses.png",
     "11_picture.png",
+    "12_assignments.png",
     "summary.json",
 }
 
@@ -33,10 +38,19 @@ def test_the_command_replays_it(
     monkeypatch.setattr(lecture, "SWEEP", (50, 100))
     assert run(["lecture", "-o", "out", "--draws", "1000"]) == 0
     out = capsys.readouterr().out
-    assert set(os.listdir("out")) == FIGURES
+    drawn = {"3_model.png"} if shutil.which("dot") else set()
+    assert set(os.listdir("out")) == FIGURES | drawn
+    assert '"assignment" -> "values"' in Path("out/3_model.dot").read_text()
     assert "the first 500 draws" in out
     assert "NOT CONVERGED" in out.split("1,500 draws")[0]
     summary = json.loads(Path("out/summary.json").read_text("utf-8"))
+    assert out.startswith("points\nestimate  means")
+    points = summary["point_estimates"]
+    assert list(points) == ["kmeans", "em", "map"]
+    assert np.abs(np.array(points["map"]["means"]) - points["em"]["means"]).max() < 20
+    with Pillow.open("out/12_assignments.png") as picture:
+        colors = np.unique(np.asarray(picture)[:, 256:].reshape(-1, 3), axis=0)
+    assert sorted(colors.tolist()) == sorted(palette(3).tolist())
     assert len(summary["bad_guesses"]) == 16
     assert summary["sampling"]["thinned"] == 5
     assert run(["lecture", "-o", "out", "--draws", "1000"]) == 1

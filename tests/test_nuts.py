@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.special import logsumexp
+from scipy.stats import ks_2samp
 
 from segmix import Posterior, Priors, fit, simulate_mixture
 from segmix.errors import OptionError
@@ -26,6 +28,7 @@ from .monte_carlo import compare, estimate, stack
 pytestmark = pytest.mark.filterwarnings("ignore")  # PyMC's and ArviZ's own, on import
 
 CLOSE = 1e-5  # of log densities of tens of values, whose tails each side computes in its own way
+MIN_P = 1e-4  # of all numbers together
 LECTURE = ((0.25, 0.75), (100.0, 200.0), (20.0, 20.0))
 PRIORS = [
     Priors.lecture(),
@@ -105,26 +108,98 @@ def test_the_graph_names_every_variable() -> None:
         assert edge in graph
 
 
+def smallest_p(theirs: Parameters, ours: Parameters) -> float:
+    """The least p-value of Kolmogorov and Smirnov's test of every number, times how many there are."""
+    pairs = [(one.T, other.T) for one, other in zip(theirs, ours, strict=True)]
+    p = [ks_2samp(a, b).pvalue for one, other in pairs for a, b in zip(one, other, strict=True)]
+    return min(p) * len(p)
+
+
 @pytest.mark.parametrize("priors", PRIORS, ids=PRIOR_NAMES)
 def test_prior_draws_are_those_of_our_priors(priors: Priors) -> None:
     target = target_of(np.arange(9.0), priors, None)
-    n = 4000
-    theirs = nuts.prior_draws(target.priors, n, seed=1)
-    ours = target.priors.sample(n, rng=np.random.default_rng(1))
-    for one, other in zip(theirs, ours, strict=True):
-        for a, b in zip(np.log(one[:, 0] + 1e3).T[None], np.log(other[:, 0] + 1e3).T[None], strict=True):
-            error = np.hypot(a.std() / np.sqrt(len(a)), b.std() / np.sqrt(len(b)))
-            assert abs(a.mean() - b.mean()) < 4.5 * error
+    theirs = nuts.prior_draws(target.priors, 4000, seed=1)
+    assert len(theirs.means) > 1500
+    assert smallest_p(theirs, target.priors.sample(4000, rng=np.random.default_rng(1))) > MIN_P
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Priors(Normal((110.0, 210.0), 12.0), Uniform(0.0, 100.0), Dirichlet(1.0)),
+        Priors(Normal((110.0, 210.0), 10.0), Uniform(0.0, 110.0), Dirichlet(1.0)),
+        Priors(Normal((110.0, 210.0), 10.0), Uniform(0.0, 100.0), Dirichlet(1.5)),
+    ],
+    ids=["means", "stds", "weights"],
+)
+def test_draws_of_a_wider_or_narrower_prior_are_told_apart(wrong: Priors) -> None:
+    """The control: the centers are those of the lecture, the spreads are not."""
+    right = target_of(np.arange(9.0), Priors.lecture(), None)
+    theirs = nuts.prior_draws(right.priors, 4000, seed=1)
+    ours = target_of(np.arange(9.0), wrong, None).priors.sample(4000, rng=np.random.default_rng(1))
+    assert smallest_p(theirs, ours) < MIN_P
 
 
 def test_chains_start_apart_but_near_the_mode() -> None:
     target = target_of(simulate_mixture(300, *LECTURE, rng=1).values, Priors.lecture(), None)
     mode = find_modes(target, 2, rng=np.random.default_rng(1))[0]
-    points = nuts.start_points(target, mode, 50, np.random.default_rng(2))
+    points = nuts.start_points(target, [mode], 50, np.random.default_rng(2))
     means = np.array([point["means"] for point in points])
     width = mode.scales[1:3]
     assert (np.abs(means - mode.point[1:3]) <= 2 * width).all()
     assert (means.std(axis=0) > 0.8 * width).all()
+
+
+def three_clumps() -> np.ndarray:
+    """Values in which two classes are either way two clumps and one: PyMC's chains stay where they start."""
+    rng = np.random.default_rng(1)
+    return np.concatenate([rng.normal(center, 4, 40) for center in (0, 100, 200)])
+
+
+def test_chains_start_around_the_modes_in_turn() -> None:
+    target = target_of(three_clumps(), Priors(), None)
+    modes = find_modes(target, 2, rng=np.random.default_rng(1))[:2]
+    points = nuts.start_points(target, modes, 5, np.random.default_rng(2))
+    for chain, point in enumerate(points):
+        mode = modes[chain % 2]
+        assert (np.abs(point["means"] - mode.point[1:3]) <= 2 * mode.scales[1:3]).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["nuts", "pymc-lecture"])
+def test_a_second_mode_is_seen_and_the_tune_kept(sampler: Any) -> None:
+    size: Any = {"draws": 150, "tune": 200, "thin": 2, "chains": 2}
+    posterior = fit(three_clumps(), sampler=sampler, quantization=None, rng=1, **size)
+    assert posterior.notes[1] == "from around 2 modes in turn"
+    assert posterior.summary()["means[0]"].r_hat > 1.5
+    assert posterior.warmup.means.shape == (2, 100, 2)
+    assert (np.diff(posterior.warmup.means, axis=1) != 0).any()
+    assert posterior.steps.diverging is not None
+    assert posterior.steps.diverging.shape == (2, 150)
+    assert f"{posterior.steps.diverging.sum()} divergences" in posterior.notes[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["nuts", "pymc-lecture"])
+def test_one_class(sampler: Any) -> None:
+    posterior = fit(three_clumps(), n_classes=1, sampler=sampler, quantization=None, chains=2, rng=1)
+    assert posterior.converged
+    assert posterior.means.mean() == pytest.approx(three_clumps().mean(), abs=2)
+
+
+def test_one_divergence_spoils_the_verdict_also_in_the_file_and_thinned(tmp_path: Path) -> None:
+    good = fit(simulate_mixture(300, *LECTURE, rng=1), draws=1500, chains=2, rng=1)
+    diverging = np.zeros((2, 1500), bool)
+    none = replace(good, steps=good.steps._replace(diverging=diverging))
+    assert none.converged
+    diverging[1, 1200] = True  # a step that thinning leaves out
+    one = replace(good, steps=good.steps._replace(diverging=diverging))
+    one.save(tmp_path / "posterior.nc")
+    for posterior in (one, one.thin(4), Posterior.load(tmp_path / "posterior.nc")):
+        assert posterior.verdict.reasons == ("1 draw diverged, not 0; take independence or gibbs",)
+        assert not posterior.converged
+    assert good.steps.thin(4).diverging is None
+    assert one.steps.thin(7).means.shape[1] == 1500 // 7
 
 
 def test_what_the_lectures_model_cannot_take() -> None:

@@ -30,6 +30,10 @@ def fit(values, *, n_classes=2, n=10_000):
     return {"values": values, "counts": counts, "total": total * [[0.9], [1], [1.1]], "classes": classes}
 
 
+def draw_fit(**arguments):
+    return fit_figure(**{"step": 1.0, "title": "a", "rng": np.random.default_rng(1), **arguments})
+
+
 LEVELS = np.arange(256)
 
 
@@ -38,8 +42,8 @@ def axes_of(monkeypatch):
     """Draw, and return the figure and the axes instead of the PNG."""
 
     def draw(**arguments):
-        monkeypatch.setattr(plots, "_png", lambda figure, axes: (figure, axes))
-        return fit_figure(**{"step": 1.0, "title": "title", **arguments})
+        monkeypatch.setattr(plots, "to_png", lambda figure: (figure, figure.axes[0]))
+        return draw_fit(**{"title": "title", **arguments})
 
     return draw
 
@@ -51,7 +55,7 @@ def size_of(png):
 
 @pytest.mark.parametrize("clipped", [(False, False), (True, False), (False, True), (True, True)])
 def test_a_png_of_the_stated_size_with_the_same_bytes_each_time(clipped):
-    first, again = (fit_figure(**fit(LEVELS), step=1, title="cells.png", clipped=clipped) for _ in range(2))
+    first, again = (draw_fit(**fit(LEVELS), step=1, title="cells.png", clipped=clipped) for _ in range(2))
     assert size_of(first) == (1000, 650)
     assert first == again
     assert b"Software" not in first
@@ -59,8 +63,8 @@ def test_a_png_of_the_stated_size_with_the_same_bytes_each_time(clipped):
 
 
 def test_another_fit_gives_another_picture():
-    assert fit_figure(**fit(LEVELS), step=1, title="a") != fit_figure(
-        **fit(LEVELS, n=9000), step=1, title="a"
+    assert draw_fit(**fit(LEVELS)) != draw_fit(
+        **fit(LEVELS, n=9000),
     )
 
 
@@ -76,7 +80,7 @@ def test_each_class_has_its_color_and_neighbors_differ_in_dashes(n_classes, axes
 
 def test_curves_are_what_was_passed(axes_of):
     given = fit(LEVELS)
-    _, axes = axes_of(**{**given, "counts": given["counts"] + 500})
+    figure, axes = axes_of(**{**given, "counts": given["counts"] + 500})
     lines = {line.get_label(): line for line in axes.lines}
     assert axes.get_yscale() == "linear"
     assert lines["mixture"].get_xdata() == pytest.approx(LEVELS)
@@ -84,7 +88,51 @@ def test_curves_are_what_was_passed(axes_of):
     assert lines["class 1"].get_ydata() == pytest.approx(given["classes"][1])
     assert axes.get_xlabel() == "intensity"
     assert axes.get_ylabel() == "pixels per level"
+    assert len(figure.legends[0].get_texts()) == 6
+    figure.canvas.draw()
+    assert figure.legends[0].get_window_extent().x1 <= figure.bbox.x1
     assert axes.patches[0].get_data().values == pytest.approx(given["counts"] + 500)
+
+
+def bands_of(axes):
+    """The vertical extent of each band at the bins' centers, by label."""
+    found = {}
+    for band in axes.collections:
+        points = band.get_paths()[0].vertices
+        found[band.get_label()] = [
+            (points[points[:, 0] == x, 1].min(), points[points[:, 0] == x, 1].max()) for x in LEVELS
+        ]
+    return {label: np.array(band).T for label, band in found.items()}
+
+
+def test_bands_are_of_the_expectation_and_of_new_counts(axes_of):
+    """With the posterior a normal of sd s around e, new counts have variance e + s^2, nearly."""
+    rng = np.random.default_rng(2)
+    expected = fit(LEVELS, n=1_000_000)["total"][1] + 500
+    spread = 60 * rng.standard_normal((200, 1))
+    total = expected + spread
+    counts = np.full(256, 4000)
+    _, axes = axes_of(values=LEVELS, counts=counts, total=total, classes=total.mean(axis=0)[None])
+    bands = bands_of(axes)
+    low, high = bands["94 % expected"]
+    assert np.stack([low, high]) == pytest.approx(np.quantile(total, (0.03, 0.97), axis=0))
+    new_low, new_high = bands["94 % predicted"]
+    share = expected / counts.sum()
+    width = 2 * 1.881 * np.sqrt(expected * (1 - share) + spread.var())
+    assert (new_high - new_low).sum() == pytest.approx(width.sum(), rel=0.1)
+    assert (new_high - new_low > high - low).all()
+
+
+def test_new_counts_of_a_run_are_those_of_its_sum(axes_of):
+    """Given the draw levels are as good as independent, so that the band of a sum is no sum of bands."""
+    values = np.arange(4096)
+    total = np.full((50, 4096), 400.0)
+    _, axes = axes_of(values=values, counts=total[0], total=total, classes=total[:1])
+    band = next(band for band in axes.collections if band.get_label() == "94 % predicted")
+    heights = np.sort(band.get_paths()[0].vertices[:, 1])
+    half = len(heights) // 2
+    width = heights[half:].mean() - heights[:half].mean()
+    assert width == pytest.approx(2 * 1.881 * np.sqrt(8 * 400), rel=0.1)
 
 
 @pytest.mark.parametrize(("most", "scale"), [(300, "linear"), (301, "log")])
@@ -173,7 +221,7 @@ def test_no_run_loses_a_pixel():
 def test_few_and_extreme_levels_are_drawn(values, step, clipped):
     given = fit(values, n_classes=1)
     given["counts"] = np.arange(1, len(values) + 1)
-    assert size_of(fit_figure(**given, step=step, title="", clipped=clipped)) == (1000, 650)
+    assert size_of(draw_fit(**given, step=step, title="", clipped=clipped)) == (1000, 650)
 
 
 @pytest.mark.parametrize(
@@ -191,20 +239,19 @@ def test_any_title_is_drawn_literally(title, axes_of):
 def test_settings_of_the_user_neither_matter_nor_change():
     import matplotlib as mpl
 
-    expected = fit_figure(**fit(LEVELS), step=1, title="a")
+    expected = draw_fit(**fit(LEVELS))
     with mpl.rc_context({"axes.facecolor": "red", "lines.linewidth": 9, "font.size": 30}):
-        assert fit_figure(**fit(LEVELS), step=1, title="a") == expected
+        assert draw_fit(**fit(LEVELS)) == expected
         assert mpl.rcParams["axes.facecolor"] == "red"
         assert mpl.rcParams["axes.grid"] is False
 
 
 PROGRAM = """
 import sys, time
-from test_plots import LEVELS, fit
-from segmix.views.plots import fit_figure
+from test_plots import LEVELS, draw_fit, fit
 assert "matplotlib" not in sys.modules
 start = time.process_time()
-png = fit_figure(**fit(LEVELS), step=1, title="a")
+png = draw_fit(**fit(LEVELS))
 seconds = time.process_time() - start
 assert "matplotlib.pyplot" not in sys.modules
 sys.stdout.buffer.write(b"%.3f " % seconds + png)
@@ -235,7 +282,7 @@ def test_a_fresh_process_is_quick_silent_and_draws_the_same(settings):
     assert done.returncode == 0
     seconds, png = done.stdout.split(b" ", 1)
     assert float(seconds) < 15, f"{seconds!r} s of {time.monotonic() - began:.1f} s"
-    assert png == fit_figure(**fit(LEVELS), step=1, title="a")
+    assert png == draw_fit(**fit(LEVELS))
 
 
 @pytest.mark.parametrize(
@@ -243,9 +290,9 @@ def test_a_fresh_process_is_quick_silent_and_draws_the_same(settings):
     [
         (
             {"counts": np.ones(255)},
-            r"values, counts, total, classes must have shapes \(n,\), \(n,\), \(3, n\), \(k, n\)",
+            r"values, counts, total, classes must have shapes \(n,\), \(n,\), \(draws, n\), \(k, n\)",
         ),
-        ({"total": np.ones((2, 256))}, r"must have shapes"),
+        ({"total": np.ones((2, 255))}, r"must have shapes"),
         ({"classes": np.ones(256)}, r"must have shapes"),
         (
             {"values": [], "counts": [], "total": np.ones((3, 0)), "classes": np.ones((2, 0))},
@@ -260,4 +307,4 @@ def test_a_fresh_process_is_quick_silent_and_draws_the_same(settings):
 )
 def test_arrays_that_do_not_fit_are_refused(change, message):
     with pytest.raises(OptionError, match=message):
-        fit_figure(**{**fit(LEVELS), "step": 1, "title": "a", **change})
+        draw_fit(**{**fit(LEVELS), **change})

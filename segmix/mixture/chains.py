@@ -26,9 +26,10 @@ class Stream(IntEnum):
     GIBBS_START = 3
     GIBBS = 4
     JUMPS = 5
-    LABELS = 6
-    FIELD = 7
-    FIELD_START = 8
+    PREDICTION = 6
+    LABELS = 7
+    FIELD = 8
+    FIELD_START = 9
 
 
 def generator(seed: int, *key: int) -> np.random.Generator:
@@ -40,7 +41,8 @@ class Steps(NamedTuple):
     """Consecutive draws of all chains.
 
     weights, means, stds (n_chains, n, n_classes); log_posterior (n_chains, n); of the independence sampler
-    also the log importance weight of the point proposed at each step, and whether it was accepted.
+    also the log importance weight of the point proposed at each step, and whether it was accepted; of NUTS
+    whether its trajectory diverged.
     """
 
     weights: Array
@@ -49,6 +51,7 @@ class Steps(NamedTuple):
     log_posterior: Array
     log_weights: Array | None = None
     accepted: NDArray[np.bool_] | None = None
+    diverging: NDArray[np.bool_] | None = None
 
     @property
     def parameters(self) -> Parameters:
@@ -58,6 +61,15 @@ class Steps(NamedTuple):
     def select(self, chosen: slice) -> "Steps":
         """Take some of the steps of every chain."""
         return self._each(lambda part: part[:, chosen])
+
+    def thin(self, every: int) -> "Steps":
+        """Take the last of every so many steps, which stands for a divergence of any of them."""
+        kept = self.select(slice(every - 1, None, every))
+        if self.diverging is None or every == 1:
+            return kept
+        whole = self.diverging[:, : kept.means.shape[1] * every]
+        diverging: NDArray[np.bool_] = whole.reshape(*kept.log_posterior.shape, every).max(axis=2)
+        return kept._replace(diverging=diverging)
 
     def of_chains(self, chains: NDArray[np.intp]) -> "Steps":
         """Take some of the chains."""

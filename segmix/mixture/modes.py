@@ -1,5 +1,6 @@
 """Point estimates: the maximum of the likelihood by EM, and the posterior's modes by Newton's method."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -85,6 +86,18 @@ def find_modes(target: Target, n_classes: int, *, rng: np.random.Generator) -> l
         )
     modes.sort(key=lambda mode: -mode.log_evidence)
     return [mode for mode in modes if mode.log_evidence > modes[0].log_evidence - NEGLIGIBLE]
+
+
+def points_around(
+    target: Target, modes: Sequence[Mode], n: int, *, width: float, rng: np.random.Generator
+) -> Parameters:
+    """Points within ``width`` standard errors around the modes in turn, in support, (n, n_classes) each."""
+    points = []
+    for i in range(n):
+        mode = modes[i % len(modes)]
+        found = mode.point + rng.uniform(-width, width, (100, len(mode.point))) * mode.scales
+        points.append([*found[np.isfinite(target.log_density(found))], mode.point][0])
+    return unpack(np.stack(points))
 
 
 def _inside(target: Target, n_classes: int, rng: np.random.Generator) -> list[Array]:

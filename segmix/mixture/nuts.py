@@ -5,25 +5,23 @@ The only file that imports PyMC, which takes seconds, and only when one of its f
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
-import tempfile
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..caches import importable
 from ..errors import OptionError
 from .chains import Steps
-from .density import Observed, Parameters, Target, unpack
-from .modes import Mode
+from .density import Observed, Parameters, Target
+from .modes import Mode, points_around
 from .priors import ResolvedPriors
+from .traces import chain_seeds, run_nutpie, steps_of, whole
 
 Array = NDArray[np.float64]
 
@@ -34,34 +32,19 @@ TARGET_ACCEPT = 0.9
 
 @contextmanager
 def _pymc() -> Iterator[Any]:
-    """Import PyMC, spare the user what its stack says on import, and give it a place to compile in."""
-    flags = os.environ.get("PYTENSOR_FLAGS", "")
-    wanted = {"blas__ldflags": ""} | ({} if shutil.which("g++") else {"cxx": ""})
-    home = Path.home() / ".pytensor"
-    if not os.access(home if home.exists() else home.parent, os.W_OK):
-        wanted["base_compiledir"] = tempfile.mkdtemp(prefix="segmix-pytensor-")
-    added = [f"{key}={value}" for key, value in wanted.items() if key not in flags]
-    os.environ["PYTENSOR_FLAGS"] = ",".join([*filter(None, [flags]), *added])
-    loggers = [logging.getLogger(name) for name in ("pymc", "pytensor", "arviz")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import pymc
+    """Import PyMC, and spare the user what its stack says on import and while it samples."""
+    with importable():
+        import pymc
 
-            yield pymc
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        yield pymc
 
 
-def describe() -> str:
+def describe(sampler: str) -> str:
     """Which PyMC samples, and what it lacks to be fast."""
     with _pymc() as pm:
         compiler = "" if shutil.which("g++") else ", without g++ and so many times slower"
-        return f"PyMC {pm.__version__}{' and nutpie' if find_spec('nutpie') else ''}{compiler}"
+        by_nutpie = " and nutpie" if sampler == "nuts" and find_spec("nutpie") else ""
+        return f"PyMC {pm.__version__}{by_nutpie}{compiler}"
 
 
 def marginal_model(observed: Observed, priors: ResolvedPriors) -> Any:
@@ -87,13 +70,7 @@ def marginal_model(observed: Observed, priors: ResolvedPriors) -> Any:
 
 
 def lecture_model(values: Array, priors: ResolvedPriors) -> Any:
-    """Build the lecture's model: assignment_i ~ Categorical(w), y_i ~ Normal(mu_z, sigma_z), as written.
-
-    Parameters
-    ----------
-    values : (n,) float64
-    priors : ResolvedPriors
-    """
+    """Build the lecture's model: z_i ~ Categorical(w), y_i ~ Normal(mu_z, sigma_z), of values (n,)."""
     if len(values) > MAX_ASSIGNMENTS:
         raise OptionError(
             f"the lecture's model takes at most {MAX_ASSIGNMENTS} values, for it samples every assignment, "
@@ -101,9 +78,20 @@ def lecture_model(values: Array, priors: ResolvedPriors) -> Any:
         )
     with _pymc() as pm, pm.Model() as model:
         weights, means, stds = _parameters(pm, priors)
-        assignment = pm.Categorical("assignment", p=weights, shape=len(values))
+        assignment: Any = np.zeros(len(values), int)
+        if len(priors.means.parameters[0]) > 1:
+            assignment = pm.Categorical("assignment", p=weights, shape=len(values))
         pm.Normal("values", means[assignment], stds[assignment], observed=values)
     return model
+
+
+def values_of(observed: Observed) -> Array:
+    """Every value, ascending, as the lecture's model takes them."""
+    if observed.binned:
+        raise OptionError(
+            "the lecture's model has no intervals; give quantization=None (--quantization none)"
+        )
+    return np.repeat(observed.nodes, observed.counts.astype(np.intp))
 
 
 def _parameters(pm: Any, priors: ResolvedPriors) -> tuple[Any, Any, Any]:
@@ -153,100 +141,103 @@ def _interval_table(pm: Any, nodes: Array, means: Any, stds: Any) -> Any:
 
 
 def sample_marginal(
-    target: Target, mode: Mode, *, draws: int, tune: int, chains: int, seed: int, rng: np.random.Generator
-) -> Steps:
-    """Sample the marginal model by NUTS, from chains started around the mode; by nutpie where installed."""
+    target: Target,
+    modes: Sequence[Mode],
+    *,
+    draws: int,
+    tune: int,
+    chains: int,
+    seed: int,
+    rng: np.random.Generator,
+) -> tuple[Steps, Steps]:
+    """Sample the marginal model by NUTS, from chains started around the modes; by nutpie where installed.
+
+    Returns
+    -------
+    The steps of tuning, and those after it.
+    """
     model = marginal_model(target.observed, target.priors)
-    starts = start_points(target, mode, chains, rng)
-    nutpie = find_spec("nutpie") is not None
-    trace = _run(model, starts, draws=draws, tune=tune, seed=seed, nutpie=nutpie)
-    return _steps(target, trace)
+    starts = start_points(target, modes, chains, rng)
+    run = _by_nutpie if find_spec("nutpie") else _by_pymc
+    traces = run(model, starts, draws=draws, tune=tune, seed=seed)
+    return steps_of(target, traces, tuning=True), steps_of(target, traces)
 
 
 def sample_lecture(
-    target: Target, mode: Mode, *, draws: int, tune: int, chains: int, seed: int, rng: np.random.Generator
-) -> tuple[Steps, NDArray[np.uint8]]:
+    target: Target,
+    modes: Sequence[Mode],
+    *,
+    draws: int,
+    tune: int,
+    chains: int,
+    seed: int,
+    rng: np.random.Generator,
+) -> tuple[Steps, Steps, NDArray[np.uint8]]:
     """Sample the lecture's model by the compound step that PyMC assigns.
 
     Returns
     -------
-    Steps, and the assignments (n_chains, draws, n) of the values in ascending order.
+    The steps of tuning and those after it, and of these the assignments (n_chains, draws, n) of the values in
+    ascending order.
     """
-    if target.observed.binned:
-        raise OptionError(
-            "the lecture's model has no intervals; give quantization=None (--quantization none)"
-        )
-    values = np.repeat(target.observed.nodes, target.observed.counts.astype(int))
+    values = values_of(target.observed)
     model = lecture_model(values, target.priors)
-    starts = start_points(target, mode, chains, rng)
+    starts = start_points(target, modes, chains, rng)
     for point in starts:
         distance = (values[:, None] - point["means"]) / point["stds"]
         density = np.log(point["weights"] / point["stds"]) - distance**2 / 2
         point["assignment"] = density.argmax(axis=1)
-    trace = _run(model, starts, draws=draws, tune=tune, seed=seed, nutpie=False)
-    return _steps(target, trace), trace["posterior"]["assignment"].values.astype(np.uint8)
+    (trace,) = traces = _by_pymc(model, starts, draws=draws, tune=tune, seed=seed)
+    assignments = np.zeros((chains, draws, len(values)), np.uint8)
+    if "assignment" in trace["posterior"]:
+        assignments = trace["posterior"]["assignment"].values.astype(np.uint8)
+    return steps_of(target, traces, tuning=True), steps_of(target, traces), assignments
 
 
-def start_points(target: Target, mode: Mode, chains: int, rng: np.random.Generator) -> list[dict[str, Any]]:
-    """Points within twice the standard errors around a mode, in support, as PyMC takes them.
+def start_points(
+    target: Target, modes: Sequence[Mode], chains: int, rng: np.random.Generator
+) -> list[dict[str, Array]]:
+    """Points around the modes in turn, as PyMC takes them.
 
     PyMC's own jitter, of 1 on the unconstrained scale, ends in other modes on pictures (R-hat 1.83).
     """
-    points: list[Array] = []
-    while len(points) < chains:
-        offsets = rng.uniform(-START_WIDTH, START_WIDTH, (100, len(mode.point))) * mode.scales
-        found = mode.point + offsets
-        usable = found[np.isfinite(target.log_density(found))]
-        points += list(usable[: chains - len(points)]) or [mode.point]
-    parameters = unpack(np.stack(points))
+    parameters = points_around(target, modes, chains, width=START_WIDTH, rng=rng)
     return [
         {"weights": w, "means": m, "stds": s, "variances": s**2} for w, m, s in zip(*parameters, strict=True)
     ]
 
 
-def _run(model: Any, starts: list[dict[str, Any]], *, draws: int, tune: int, seed: int, nutpie: bool) -> Any:
-    """Sample a model; what Ctrl-C cut short, which PyMC returns as if nothing were, is an interruption."""
+def _by_pymc(model: Any, starts: list[dict[str, Array]], *, draws: int, tune: int, seed: int) -> list[Any]:
     with _pymc() as pm, model:
-        free = {variable.name for variable in model.free_RVs}
-        initvals = [{key: value for key, value in point.items() if key in free} for point in starts]
-        if nutpie:
-            trace = _by_nutpie(model, initvals, draws=draws, tune=tune, seed=seed)
-        else:
-            accept = {} if "assignment" in free else {"target_accept": TARGET_ACCEPT}
-            trace = pm.sample(
-                draws, tune=tune, chains=len(starts), cores=min(len(starts), os.cpu_count() or 1),
-                random_seed=[(seed + chain) % 2**31 for chain in range(len(starts))], initvals=initvals,
-                nuts_sampler="pymc", init="adapt_diag", jitter_max_retries=0, progressbar=False,
-                compute_convergence_checks=False, **accept,
-            )  # fmt: skip
-    sizes = dict(trace["posterior"].sizes)
-    incomplete = bool(np.isnan(trace["posterior"]["means"].values).any())
-    if (sizes["chain"], sizes["draw"]) != (len(starts), draws) or incomplete:
-        raise KeyboardInterrupt
-    return trace
+        initvals = [_free(model, point) for point in starts]
+        accept = {} if "assignment" in initvals[0] else {"target_accept": TARGET_ACCEPT}
+        trace = pm.sample(
+            draws, tune=tune, chains=len(starts), cores=min(len(starts), os.cpu_count() or 1),
+            random_seed=chain_seeds(seed, len(starts)), initvals=initvals, nuts_sampler="pymc",
+            init="adapt_diag", jitter_max_retries=0, progressbar=False, discard_tuned_samples=False,
+            compute_convergence_checks=False, **accept,
+        )  # fmt: skip
+    return [whole(trace, len(starts), draws)]
 
 
-def _by_nutpie(model: Any, initvals: list[dict[str, Any]], *, draws: int, tune: int, seed: int) -> Any:
-    """Sample by nutpie, which takes one start for all chains: the mean of the starts, without jitter."""
-    import nutpie
-
-    middle = {key: np.mean([point[key] for point in initvals], axis=0) for key in initvals[0]}
-    compiled = nutpie.compile_pymc_model(model, initial_points=middle, jitter_rvs=set())
-    return nutpie.sample(
-        compiled, draws=draws, tune=tune, chains=len(initvals), seed=seed % 2**32, progress_bar=False,
-        target_accept=TARGET_ACCEPT,
-    )  # fmt: skip
+def _by_nutpie(model: Any, starts: list[dict[str, Array]], *, draws: int, tune: int, seed: int) -> list[Any]:
+    with _pymc():
+        points = [_unconstrained(model, point) for point in starts]
+        seeds = chain_seeds(seed, len(starts))
+        return run_nutpie(model, points, draws=draws, tune=tune, seeds=seeds, target_accept=TARGET_ACCEPT)
 
 
-def _steps(target: Target, trace: Any) -> Steps:
-    """A trace as steps, with our own log posterior."""
-    posterior = trace["posterior"]
-    means, stds = (np.ascontiguousarray(posterior[name].values) for name in ("means", "stds"))
-    weights = np.ones_like(means)
-    if "weights" in posterior:
-        weights = np.ascontiguousarray(posterior["weights"].values)
-    flat = Parameters(*(part.reshape(-1, part.shape[2]) for part in (weights, means, stds)))
-    return Steps(weights, means, stds, target.log_posterior(flat).reshape(means.shape[:2]))
+def _free(model: Any, point: dict[str, Array]) -> dict[str, Array]:
+    """The values of a point that the model has variables for."""
+    return {variable.name: point[variable.name] for variable in model.free_RVs}
+
+
+def _unconstrained(model: Any, point: dict[str, Array]) -> Array:
+    """A point on the scale that NUTS moves on, all variables in one row."""
+    from pymc.initial_point import make_initial_point_fn
+
+    moved = make_initial_point_fn(model=model, overrides=_free(model, point), return_transformed=True)(0)
+    return np.concatenate([np.ravel(moved[variable.name]) for variable in model.value_vars])
 
 
 def prior_draws(priors: ResolvedPriors, n: int, *, seed: int) -> Parameters:
@@ -274,11 +265,10 @@ def prior_draws(priors: ResolvedPriors, n: int, *, seed: int) -> Parameters:
 def find_map(target: Target, mode: Mode) -> Parameters:
     """The maximum of the posterior density of weights, means and stds by PyMC's optimizer, from a mode."""
     model = marginal_model(target.observed, target.priors)
-    point = start_points(target, mode._replace(scales=0 * mode.scales), 1, np.random.default_rng(0))[0]
+    (start,) = start_points(target, [mode._replace(scales=0 * mode.scales)], 1, np.random.default_rng(0))
     with _pymc() as pm, model:
-        free = {variable.name for variable in model.free_RVs}
-        start = {key: value for key, value in point.items() if key in free}
-        found = pm.find_MAP(start=start, progressbar=False)
+        tight = {"ftol": 1e-14, "gtol": 1e-6}
+        found = pm.find_MAP(start=_free(model, start), progressbar=False, options=tight)
     one = np.ones(1)
     return Parameters(*(np.asarray(found.get(name, one)) for name in ("weights", "means", "stds")))
 
@@ -290,12 +280,18 @@ def model_graph(model: Any) -> str:
 
         graph = ModelGraph(model)
         lines = ["digraph model {", '  node [fontname="sans-serif"];']
-        observed = {variable.name for variable in model.observed_RVs}
-        potentials = {variable.name for variable in model.potentials}
+        observed = [*model.observed_RVs, *model.potentials]
         for variable in [*model.basic_RVs, *model.deterministics, *model.potentials]:
             shape = "ellipse" if variable in model.basic_RVs else "box"
-            style = ' style=filled fillcolor="#dde0e8"' if variable.name in observed | potentials else ""
-            lines.append(f'  "{variable.name}" [shape={shape}{style}];')
+            style = ' style=filled fillcolor="#dde0e8"' if variable in observed else ""
+            lines.append(f'  "{variable.name}" [shape={shape}{style} label="{_label(variable)}"];')
             parents = sorted(str(parent) for parent in graph.get_parent_names(variable))
             lines += [f'  "{parent}" -> "{variable.name}";' for parent in parents]
     return "\n".join([*lines, "}"]) + "\n"
+
+
+def _label(variable: Any) -> str:
+    """A variable's name and size, and its distribution in a second line."""
+    size = " x ".join(str(n) for n in variable.type.shape)
+    law = getattr(variable.owner.op, "_print_name", None)
+    return f"{variable.name}" + (f" ({size})" if size else "") + (rf"\n{law[0]}" if law else "")

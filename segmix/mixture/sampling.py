@@ -28,6 +28,7 @@ MAX_NUMBERS = 2 * 10**7  # draws of all classes, some 200 bytes each on the way
 GOOD_ACCEPTANCE = 0.6  # pictures have 0.7 to 0.9; posteriors that were missed in part had 0.5
 MAX_Z = 4.0
 HOPELESS_R_HAT = 1.5  # after a first doubling: more of the same will not do
+START_EVIDENCE = np.log(100)  # PyMC's chains start around modes of a hundredth of the best one's evidence
 EXTENSIONS = 3  # a run that has not converged is doubled at most so often
 
 
@@ -144,24 +145,28 @@ def largest_z(one: Steps, other: Steps) -> float:
 
 
 def _run_pymc(target: Target, n_classes: int, plan: Plan) -> Run:
-    """Sample by PyMC from around the best mode; every thin-th step is kept, and nothing is run again."""
+    """Sample by PyMC from around the modes that count; every thin-th step is kept, nothing is run again."""
     from . import nuts
 
     rng = generator(plan.seed, Stream.MODES)
-    mode = find_modes(target, n_classes, rng=rng)[0]
+    found = find_modes(target, n_classes, rng=rng)
+    modes = [mode for mode in found if mode.log_evidence > found[0].log_evidence - START_EVIDENCE]
     tune = TUNE[plan.sampler] if plan.tune is None else plan.tune
     size = {"draws": plan.draws * plan.thin, "tune": tune, "chains": plan.chains, "seed": plan.seed}
     assignments = None
     if plan.sampler == "nuts":
-        steps = nuts.sample_marginal(target, mode, **size, rng=rng)
+        warmup, steps = nuts.sample_marginal(target, modes, **size, rng=rng)
     else:
-        steps, assignments = nuts.sample_lecture(target, mode, **size, rng=rng)
-    thin = slice(plan.thin - 1, None, plan.thin)
-    steps, assignments = steps.select(thin), None if assignments is None else assignments[:, thin]
-    summary, note = summarize_parameters(steps), nuts.describe()
-    notes = (f"{note}, after {tune} steps of tuning", "from around the best mode only")
-    nothing = steps.select(slice(0))
-    return Run(plan.sampler, nothing, steps, None, summary, judge_steps(steps, summary), notes, assignments)
+        warmup, steps, assignments = nuts.sample_lecture(target, modes, **size, rng=rng)
+        assignments = assignments[:, plan.thin - 1 :: plan.thin]
+    warmup, steps = warmup.thin(plan.thin), steps.thin(plan.thin)
+    summary = summarize_parameters(steps)
+    begun = min(len(modes), plan.chains)
+    notes = (
+        f"{nuts.describe(plan.sampler)}, {n_diverging(steps)} divergences",
+        "from around the best mode only" if begun == 1 else f"from around {begun} modes in turn",
+    )
+    return Run(plan.sampler, warmup, steps, None, summary, judge_steps(steps, summary), notes, assignments)
 
 
 def _propose(target: Target, n_classes: int, rng: np.random.Generator) -> Proposal:
@@ -211,11 +216,11 @@ def _extend(
     else:
         state = independence.start(target, proposal, plan.seed, plan.chains)
         chains = independence.IndependenceChains(target, plan.seed, state)
-    thin, draws = slice(plan.thin - 1, None, plan.thin), plan.draws
+    draws = plan.draws
     tune = TUNE[sampler] if plan.tune is None else plan.tune
-    thrown = [chains.run(tune).select(thin)] if tune else []
+    thrown = [chains.run(tune).thin(plan.thin)] if tune else []
     for extension in range(extensions + 1):
-        steps = chains.run(draws * plan.thin).select(thin)
+        steps = chains.run(draws * plan.thin).thin(plan.thin)
         summary = summarize_parameters(steps)
         verdict = judge_steps(steps, summary)
         hopeless = extension and max(row.r_hat for row in summary.values()) > HOPELESS_R_HAT
@@ -243,7 +248,12 @@ def summarize_parameters(steps: Steps) -> dict[str, ParameterSummary]:
 
 def judge_steps(steps: Steps, summary: dict[str, ParameterSummary]) -> Verdict:
     """Say whether draws have converged."""
-    return judge(summary, len(steps.means), pareto_k=weights_k(steps))
+    return judge(summary, len(steps.means), pareto_k=weights_k(steps), n_diverging=n_diverging(steps))
+
+
+def n_diverging(steps: Steps) -> int:
+    """How many steps of NUTS diverged; none of other samplers do."""
+    return 0 if steps.diverging is None else int(steps.diverging.sum())
 
 
 def weights_k(steps: Steps) -> float | None:

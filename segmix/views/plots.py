@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import OptionError
-from .figure import DASHES, FILL, GRAY, INK, RIM, matplotlib_of_ours, rim, title_of
+from .figure import DASHES, FILL, GRAY, INK, RIM, matplotlib_of_ours, rim, title_of, to_png
 from .render import MAX_CLASSES, palette
 
 if TYPE_CHECKING:
@@ -19,8 +18,12 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 SIZE = (10.0, 6.5)  # inches of 100 pixels
+NEW = "#3b76c4"
 MAX_BINS = 512  # more levels than that are shown in runs of equal length
 MAX_POINTS = 256  # where the expected counts of a longer run are evaluated
+LEGEND = 5  # entries in a row
+REPLICATES = 10  # new counts for each draw of the expected ones
+TAILS = (0.03, 0.97)
 LOG_RANGE = 300  # counts that differ by more than this factor are shown on a log axis
 
 
@@ -29,7 +32,7 @@ class _Levels(NamedTuple):
 
     values: Floats  # (V,)
     counts: Floats  # (V,)
-    total: Floats  # (3, V)
+    total: Floats  # (D, V)
     classes: Floats  # (K, V)
 
 
@@ -38,7 +41,7 @@ class _Bins(NamedTuple):
 
     edges: Floats  # (bins + 1,)
     counts: Floats  # (bins,)
-    total: Floats  # (3, bins)
+    total: Floats  # (D, bins)
     classes: Floats  # (K, bins)
 
 
@@ -52,8 +55,13 @@ def fit_figure(
     title: str,
     clipped: tuple[bool, bool] = (False, False),
     unit: str = "pixels",
+    cell: str = "level",
+    rng: np.random.Generator,
 ) -> bytes:
     """Draw the histogram of a picture and the mixture fitted to it.
+
+    The dark band holds 94 % of the posterior of the expected count, the light one 94 % of what a new picture
+    of as many pixels would count: y_new | theta ~ Binomial(n, expected(theta) / n), theta from the posterior.
 
     Parameters
     ----------
@@ -63,19 +71,19 @@ def fit_figure(
         Pixels of each intensity.
     step : float
         Spacing of the levels, in intensity; 0 stands for the smallest difference of `values`.
-    total : array_like of float, (3, levels)
-        Low end, mean and high end of the 94 % credible interval of the count expected within half a step of
-        each intensity.
+    total : array_like of float, (draws, levels)
+        The count expected within half a step of each intensity, of each draw of the posterior.
     classes : array_like of float, (n_classes, levels)
         Posterior mean of the count expected of each class.
     title : str
         Text above the figure, taken literally; long ones are cut in the middle.
     clipped : tuple of bool, (low, high)
         Whether the detector saturates at the first and the last level. Such a level has a bar of its own,
-        and the mixture's expectation there is a point with its interval.
-
-    unit : str
-        What is counted.
+        and the mixture's expectation there is a point with its intervals.
+    unit, cell : str
+        What is counted, and what at.
+    rng : numpy.random.Generator
+        Of the new counts.
 
     Returns
     -------
@@ -93,23 +101,38 @@ def fit_figure(
     run = _run_length(levels, step)
     inner = slice(int(clipped[0]), len(levels.values) - int(clipped[1]))
     bins = _sum_runs(_Levels(*(part[..., inner] for part in levels)), step, run)
+    size = int(levels.counts.sum())
+    bands, ends = (_bands(part, size, rng) for part in (bins.total, levels.total[:, [0, -1]]))
     with matplotlib_of_ours():
-        figure, axes = _new_figure(title, 3 + len(levels.classes) + any(clipped))
-        _scale(axes, levels, bins, run, unit)
-        _draw_bins(axes, bins, unit)
+        figure, axes = _new_figure(title, 4 + len(levels.classes) + any(clipped))
+        _scale(axes, levels, bins, max(bands.max(initial=0), ends.max()))
+        axes.set_ylabel(f"{unit} per {cell}" if run == 1 else f"{unit} per {run} {cell}s")
+        _draw_bins(axes, bins, bands, unit)
         for side in (0, 1):
             if clipped[side]:
-                _draw_end(axes, levels, side, step, run)
-        return _png(figure, axes)
+                _draw_end(axes, levels, ends[:, side], side, step, run)
+        _add_legend(figure, axes)
+        return to_png(figure)
+
+
+def _bands(total: Floats, size: int, rng: np.random.Generator) -> Floats:
+    """Of expected counts (draws, m): low end of new and of expected counts, mean, high ends; (5, m)."""
+    if not total.size:
+        return np.zeros((5, 0))
+    share = np.clip(total / size, 0, 1)
+    new = rng.binomial(size, share, (REPLICATES, *share.shape))
+    inner, outer = np.quantile(total, TAILS, axis=0), np.quantile(new, TAILS, axis=(0, 1))
+    return np.stack([outer[0], inner[0], total.mean(axis=0), inner[1], outer[1]])
 
 
 def _checked_step(levels: _Levels, step: float) -> float:
     """Return the spacing of the levels; complain about arrays that do not fit together."""
     n = levels.values.size
     shapes = [part.shape for part in levels]
-    if n == 0 or shapes[:3] != [(n,), (n,), (3, n)] or levels.classes.ndim != 2 or shapes[3][1] != n:
+    rows = [(len(part), n) if part.ndim == 2 and len(part) else None for part in levels[2:]]
+    if n == 0 or shapes != [(n,), (n,), *rows]:
         raise OptionError(
-            f"values, counts, total, classes must have shapes (n,), (n,), (3, n), (k, n), got {shapes}; "
+            f"values, counts, total, classes must have shapes (n,), (n,), (draws, n), (k, n), got {shapes}; "
             "pass one entry per level"
         )
     if not 1 <= shapes[3][0] <= MAX_CLASSES:
@@ -134,7 +157,7 @@ def _sum_runs(levels: _Levels, step: float, run: int) -> _Bins:
     """Sum counts and expected counts (interpolated between the given levels) over runs of `run` steps."""
     values, expected = levels.values, np.vstack([levels.total, levels.classes])
     if not values.size:
-        return _Bins(np.zeros(1), np.zeros(0), np.zeros((3, 0)), np.zeros((len(levels.classes), 0)))
+        return _Bins(np.zeros(1), np.zeros(0), levels.total, levels.classes)
     place = np.rint((values - values[0]) / step)
     n_levels = int(place[-1]) + 1
     starts = np.arange(0, n_levels, run)
@@ -142,10 +165,10 @@ def _sum_runs(levels: _Levels, step: float, run: int) -> _Bins:
     np.add.at(counts, (place // run).astype(np.int64), levels.counts)
     cells = np.arange(0, n_levels, max(1, run // MAX_POINTS))
     widths = np.diff(cells, append=n_levels)
-    heights = np.stack([np.interp(cells + (widths - 1) / 2, place, row) for row in expected])
-    sums = np.add.reduceat(heights * widths, np.searchsorted(cells, starts), axis=1)
+    middles, firsts = cells + (widths - 1) / 2, np.searchsorted(cells, starts)
+    sums = np.stack([np.add.reduceat(np.interp(middles, place, row) * widths, firsts) for row in expected])
     edges = values[0] + step * (np.append(starts, starts[-1] + run) - 0.5)
-    return _Bins(edges, counts, sums[:3], sums[3:])
+    return _Bins(edges, counts, sums[: len(levels.total)], sums[len(levels.total) :])
 
 
 def _new_figure(title: str, n_entries: int) -> tuple[Figure, Axes]:
@@ -155,19 +178,19 @@ def _new_figure(title: str, n_entries: int) -> tuple[Figure, Axes]:
 
     figure = Figure(figsize=SIZE, dpi=100)
     FigureCanvasAgg(figure)
-    top = 0.925 - 0.038 * np.ceil(n_entries / 6)
+    top = 0.925 - 0.038 * np.ceil(n_entries / LEGEND)
     axes = figure.add_axes((0.095, 0.095, 0.885, float(top) - 0.105))
     figure.text(0.095, 0.955, title_of(title), size=13, weight="bold", color=INK, parse_math=False)
     return figure, axes
 
 
-def _scale(axes: Axes, levels: _Levels, bins: _Bins, run: int, unit: str) -> None:
-    """Choose linear or log counts, the limits and the labels."""
+def _scale(axes: Axes, levels: _Levels, bins: _Bins, highest: float) -> None:
+    """Choose linear or log counts and the limits, which hold the bands up to ``highest``."""
     from matplotlib.ticker import MaxNLocator
 
     occupied = np.concatenate([levels.counts[levels.counts > 0], bins.counts[bins.counts > 0]])
     least, most = (occupied.min(), occupied.max()) if occupied.size else (1.0, 1.0)
-    most = max(most, levels.total.max(initial=0), bins.total.max(initial=0))
+    most = max(most, highest)
     if most > LOG_RANGE * least:
         axes.set_yscale("log")
         axes.set_ylim(least / 2, most * 1.6)
@@ -177,20 +200,20 @@ def _scale(axes: Axes, levels: _Levels, bins: _Bins, run: int, unit: str) -> Non
     axes.yaxis.set_major_formatter(lambda count, _: f"{count:,.0f}" if count >= 1 or not count else "")
     axes.margins(x=0.04)
     axes.set_xlabel("intensity")
-    axes.set_ylabel(f"{unit} per level" if run == 1 else f"{unit} per {run} levels")
 
 
-def _draw_bins(axes: Axes, bins: _Bins, unit: str) -> None:
-    """Draw the histogram, the mixture with its interval, and the classes."""
+def _draw_bins(axes: Axes, bins: _Bins, bands: Floats, unit: str) -> None:
+    """Draw the histogram, the mixture with its bands, and the classes."""
     if not bins.counts.size:
         return
     floor, centers = axes.get_ylim()[0], (bins.edges[1:] + bins.edges[:-1]) / 2
-    low, mean, high = np.maximum(bins.total, floor / 10)
+    new_low, low, mean, high, new_high = np.maximum(bands, floor / 10)
     bars: dict[str, Any] = {"edges": bins.edges, "baseline": floor}
     axes.stairs(np.maximum(bins.counts, floor), fill=True, color=FILL, label=unit, **bars)
     axes.stairs(np.maximum(bins.counts, floor), color=RIM, linewidth=0.8, **bars)
     marker = "o" if len(centers) <= 24 else None
-    axes.fill_between(centers, low, high, color=INK, alpha=0.3, linewidth=0, label="94 % interval")
+    axes.fill_between(centers, new_low, new_high, color=NEW, alpha=0.3, linewidth=0, label="94 % predicted")
+    axes.fill_between(centers, low, high, color=INK, alpha=0.45, linewidth=0, label="94 % expected")
     for k, (color, row) in enumerate(zip(palette(len(bins.classes)) / 255, bins.classes, strict=True)):
         axes.plot(
             centers,
@@ -206,13 +229,14 @@ def _draw_bins(axes: Axes, bins: _Bins, unit: str) -> None:
     axes.plot(centers, mean, color=INK, linewidth=1.2, marker=marker, markersize=4, label="mixture")
 
 
-def _draw_end(axes: Axes, levels: _Levels, side: int, step: float, run: int) -> None:
-    """Draw a clipped level: its bar, what the mixture expects there, and its share of the pixels."""
+def _draw_end(axes: Axes, levels: _Levels, band: Floats, side: int, step: float, run: int) -> None:
+    """Draw a clipped level: its bar, the mixture's bands there, and its share of the pixels."""
     level, outward = (0, -1) if side == 0 else (-1, 1)
-    count, (low, mean, high) = levels.counts[level], levels.total[:, level]
+    count, (new_low, low, mean, high, new_high) = levels.counts[level], band
     center = levels.values[level] + outward * step * (run - 1) / 2
     floor = axes.get_ylim()[0]
     axes.bar(center, max(count - floor, 0), step * run, bottom=floor, color=GRAY)
+    axes.vlines(center, new_low, new_high, color=NEW, linewidth=5, alpha=0.5)
     error = np.maximum([[mean - low], [high - mean]], 0)
     style: dict[str, Any] = {"fmt": "D", "color": INK, "markersize": 5, "capsize": 3}
     axes.errorbar(center, mean, error, label="mixture, clipped", **style)
@@ -230,10 +254,8 @@ def _draw_end(axes: Axes, levels: _Levels, side: int, step: float, run: int) -> 
     )
 
 
-def _png(figure: Figure, axes: Axes) -> bytes:
+def _add_legend(figure: Figure, axes: Axes) -> None:
     handles, names = axes.get_legend_handles_labels()
     entries = dict(zip(names, handles, strict=True))  # one entry for both ends
-    figure.legend(entries.values(), entries.keys(), loc="upper left", bbox_to_anchor=(0.088, 0.945), ncols=6)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.088, 0.945), "ncols": LEGEND}
+    figure.legend(entries.values(), entries.keys(), **place)
