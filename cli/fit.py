@@ -9,10 +9,12 @@ from . import options as o
 FIT_HELP = """
 Fit a Gaussian mixture to numbers or to a picture's intensities.
 
-DATA is a table (.csv, .tsv, .txt: the column named value, or else the first), a row of values in .npy, or a
-picture. DIR/NAME gets posterior.nc and summary.json.
+DATA is a table (.csv, .tsv, .txt), a row of values in .npy, or a picture. DIR/NAME gets posterior.nc and
+summary.json. Of a table the only column of numbers is taken, or the one called value, values or intensity.
 
 [bold]Examples[/bold]
+
+  segmix fit cells.csv -o out --column area
 
   segmix fit data.csv -o out --prior lecture --seed 1
 
@@ -69,6 +71,7 @@ def fit(
     ] = False,
     every: Every = None,
     allow_unconverged: o.AllowUnconverged = False,
+    column: o.Column = None,
     preprocess: o.Preprocess = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
@@ -87,6 +90,7 @@ def fit(
             n_classes=classes,
             prior=prior,
             quantization=quantization,
+            column=column,
             preprocess=tuple(preprocess or ()),
             sampler=sampler.value,
             draws=draws,

@@ -26,6 +26,7 @@ class Wish(NamedTuple):
     n_classes: int
     prior: str
     quantization: str
+    column: str | None
     preprocess: tuple[str, ...]
     sampler: str
     draws: int
@@ -62,12 +63,16 @@ def run_fit(path: str, wish: Wish, output: Output, console: Console) -> int:
     priors, steps = checked(parse_prior(wish.prior)), parse_steps(wish.preprocess)
     quantization: Any = parse_quantization(wish.quantization)
     console.announce_compilation()
-    levels, source, truth = load(path, n_classes=wish.n_classes, quantization=quantization, preprocess=steps)
-    posterior = sample(levels, n_classes=wish.n_classes, priors=priors, plan=plan, source=source)
+    data = load(
+        path, n_classes=wish.n_classes, quantization=quantization, preprocess=steps, column=wish.column
+    )
+    for note in data.notes:
+        console.note(f"{path}: {note}")
+    posterior = sample(data.levels, n_classes=wish.n_classes, priors=priors, plan=plan, source=data.source)
     posterior = _extend(posterior, wish.draws - posterior.n_draws, target, output, console)
     if wish.seed is None:
         console.note(f"drew the seed {seed}; --seed {seed} gives the same again")
-    return _finish(posterior, path, truth, target, output, console)
+    return _finish(posterior, path, data.truth, target, output, console)
 
 
 def run_continue(path: str, draws: int, output: Output, console: Console) -> int:

@@ -107,6 +107,14 @@ Preprocess = Annotated[
         "equalize, rescale:1,99 or crop:TOP,LEFT,HEIGHT,WIDTH. May be given again.",
     ),
 ]
+Column = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|NUMBER",
+        rich_help_panel=READING,
+        help="Which column of a table, by its name or its number from 1. Default: the only one, or value.",
+    ),
+]
 Page = Annotated[
     int | None,
     typer.Option(min=0, rich_help_panel=READING, help="Which page of a file with several, from 0."),

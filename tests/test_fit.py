@@ -61,7 +61,7 @@ def test_exactly_the_draws_asked_for() -> None:
 @pytest.mark.parametrize(
     ("data", "options", "error", "message"),
     [
-        ([1.0, 2.0], {}, InputError, "too few values for 2 classes: at least 5 are needed, got 2"),
+        ([1.0, 2.0], {}, InputError, "too few values for 2 classes: at least 5 must count, got 2"),
         ([1.0], {"n_classes": 1}, InputError, "too few values"),
         ([1.0] * 9, {}, InputError, "constant"),
         ([1.0, 2.0] * 9, {"n_classes": 3}, InputError, "distinct"),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ..diagnostics import MAX_PARETO_K, ParameterSummary, Verdict, judge, pareto_k, summarize
 from ..errors import InputError, OptionError, check_whole
 from ..imaging.levels import Levels
+from ..samples import MAX_CLASSES
 from . import gibbs, independence
 from .chains import Chains, State, Steps, Stream, generator, join
 from .density import Target, observe
@@ -21,7 +22,6 @@ Sampler = Literal["independence", "gibbs", "nuts", "pymc-lecture"]
 
 PARAMETERS = ("weights", "means", "stds")
 SAMPLERS: tuple[Sampler, ...] = ("independence", "gibbs", "nuts", "pymc-lecture")
-MAX_CLASSES = 16
 TUNE = {"independence": 50, "gibbs": 500, "nuts": 1000, "pymc-lecture": 1000}
 MAX_DRAWS = 10**7
 MAX_NUMBERS = 2 * 10**7  # draws of all classes, some 200 bytes each on the way
@@ -145,24 +145,27 @@ def resume(levels: Levels, priors: Priors, *, sampler: str, seed: int, state: St
     return independence.IndependenceChains(target, seed, state)
 
 
-def check_classes(levels: Levels, n_classes: int, source: str = "array") -> None:
-    """Refuse a number of classes that the data cannot carry."""
+def check_classes(
+    levels: Levels, n_classes: int, source: str = "array", *, unit: Literal["pixel", "value"] = "pixel"
+) -> None:
+    """Refuse a number of classes that the data, pixels or other values, cannot carry."""
     check_whole("n_classes", n_classes, 1, MAX_CLASSES)
     if levels.n_pixels < 3 * n_classes - 1:
         several = n_classes > 1
         raise InputError(
-            f"{source}: too few pixels for {n_classes} {'classes' if several else 'class'}: at least "
-            f"{3 * n_classes - 1} must count, got {levels.n_pixels}; take a larger image"
+            f"{source}: too few {unit}s for {n_classes} {'classes' if several else 'class'}: at least "
+            f"{3 * n_classes - 1} must count, got {levels.n_pixels}; give more"
             f"{' or lower n_classes' if several else ''}"
         )
     if n_classes > 1 and levels.n_levels == 1:
         raise InputError(
-            f"{source}: the image is constant (every pixel is {levels.values[0]:g}), "
+            f"{source}: is constant (every {unit} is {levels.values[0]:g}), "
             f"so it has no {n_classes} classes; use one class (-k 1)"
         )
     if n_classes > levels.n_levels:
+        kind = "intensities" if unit == "pixel" else "values"
         raise InputError(
-            f"{source}: n_classes must be at most the number of distinct intensities ({levels.n_levels}), "
+            f"{source}: n_classes must be at most the number of distinct {kind} ({levels.n_levels}), "
             f"got {n_classes}; lower n_classes (-k {levels.n_levels})"
         )
 
