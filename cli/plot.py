@@ -60,7 +60,7 @@ def plot(
         target = Path(output)
         if kind is not Kind.graph and target.suffix.lower() != ".png":
             raise OptionError(f"--output must end in .png, got {output!r}; rename it")
-        check_file(target, overwrite=overwrite)
+        check_file(target, overwrite=overwrite, keep=[posterior])
         found = Posterior.load(posterior)
         from segmix.plotting import graph
         from segmix.plotting import plot as draw
