@@ -98,7 +98,7 @@ def fit(
             chains=chains,
             thin=thin,
             seed=seed,
-            until_converged=not exactly and every is None,
+            until_converged=not exactly,
         )
         place = Output(output, every, overwrite, as_json, allow_unconverged)
         status = run_fit(data, wish, place, console)

@@ -1,7 +1,6 @@
 """From data to a posterior without a picture of it: fit, go on with it, save it."""
 
 import os
-import time
 from collections.abc import Callable, Iterable, Sequence, Sized
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,25 +14,25 @@ from .imaging.guard import kind_of, open_regular, shown
 from .imaging.image import Image, as_image, as_numbers
 from .imaging.levels import Levels, Quantization, count_levels
 from .imaging.plain import read_npy_row
+from .mixture.chains import Watch
 from .mixture.priors import Priors
-from .mixture.sampling import Plan, Sampler, check_classes
+from .mixture.sampling import Plan, Run, Sampler, check_classes, sample_levels
 from .mixture.threads import in_background
 from .netcdf import write_posterior
 from .outputs import staged_folder
-from .posterior import Posterior, sample
+from .posterior import Posterior
 from .samples import Samples, Truth, as_samples, count_samples
 from .tables import TABLES, read_samples
 from .targets import SUMMARY
 
 Rng = int | np.random.SeedSequence | np.random.Generator | None
-FIRST_PIECE = 200  # draws before the clock is looked at
 
 
 class Data(NamedTuple):
     """What a fit works on: levels, where they come from, and the truth where it is known."""
 
     levels: Levels
-    source: str
+    source: str = "array"
     column: str | None = None
     truth: Truth | None = None
     notes: tuple[str, ...] = ()
@@ -101,7 +100,52 @@ def fit(
     """
     plan = Plan(sampler, draws, tune, chains, seed_of(rng), thin, until_converged)
     known = load(data, n_classes=n_classes, quantization=quantization, column=column)
-    return sample(known.levels, n_classes=n_classes, priors=checked(priors), plan=plan, source=known.source)
+    return sample(known, n_classes=n_classes, priors=checked(priors), plan=plan)
+
+
+def sample(
+    data: Data, *, n_classes: int, priors: Priors, plan: Plan, watch: Watch[Posterior] | None = None
+) -> Posterior:
+    """Sample the posterior of the mixture of ``n_classes``; see ``mixture.sampling``.
+
+    ``watch`` is told how many draws are made, of how many, and given what returns the posterior so far.
+    """
+
+    def told(done: int, draws: int, so_far: Callable[[], Run]) -> None:
+        if watch is not None:
+            watch(done, draws, lambda: _posterior(data, plan, so_far()))
+
+    run = sample_levels(
+        data.levels,
+        n_classes=n_classes,
+        priors=priors,
+        plan=plan,
+        source=data.source,
+        watch=told if watch else None,
+    )
+    return _posterior(data, plan, run)
+
+
+def _posterior(data: Data, plan: Plan, run: Run) -> Posterior:
+    return Posterior(
+        steps=run.steps,
+        warmup=run.warmup,
+        values=data.levels.values,
+        counts=data.levels.counts,
+        step=data.levels.step,
+        open_ends=data.levels.open_ends,
+        priors=run.priors.to_dict(),
+        sampler=run.sampler,
+        seed=plan.seed,
+        thinned=plan.thin,
+        state=run.state,
+        notes=run.notes,
+        assignments=run.assignments,
+        source=data.source,
+        column=data.column,
+        truth=data.truth,
+        known_summary=run.summary,
+    )
 
 
 def load(
@@ -192,38 +236,10 @@ def seed_of(rng: Rng) -> int:
     return int.from_bytes(words.astype("<u4").tobytes(), "little")
 
 
-def extend_in_pieces(
-    posterior: Posterior,
-    draws: int,
-    *,
-    every: float,
-    checkpoint: Path,
-    show: Callable[[int], None] = lambda done: None,
-) -> Posterior:
-    """Extend, and write a checkpoint every so many seconds; the file is whole at any moment.
-
-    ``show`` is told how many of the draws are made. The result is that of one call of ``extend``.
-    """
-    done, piece, saved = 0, FIRST_PIECE, time.monotonic()
-    while done < draws:
-        began, piece = time.monotonic(), min(piece, draws - done)
-        posterior = posterior.extend(piece)
-        done += piece
-        show(done)
-        if done < draws and time.monotonic() - saved >= every:
-            posterior.save(checkpoint, overwrite=True)
-            saved = time.monotonic()
-        rate = piece / max(time.monotonic() - began, 1e-3)
-        piece = max(FIRST_PIECE, int(rate * min(every, 1.0)))
-    return posterior
-
-
 def save_fit(
     posterior: Posterior,
     folder: str | os.PathLike[str],
     *,
-    source: str,
-    truth: Truth | None = None,
     overwrite: bool = False,
     keep: Iterable[str] = (),
 ) -> None:
@@ -234,8 +250,8 @@ def save_fit(
     OutputError
         If the folder stands already and ``overwrite`` is False, or cannot be written.
     """
-    with staged_folder(folder, overwrite=overwrite, keep=[source, *keep]) as temporary:
+    with staged_folder(folder, overwrite=overwrite, keep=[posterior.source, *keep]) as temporary:
         write_posterior(temporary / "posterior.nc", posterior)
-        summary = record.summarize_posterior(posterior, source, truth)
+        summary = record.summarize_posterior(posterior)
         summary["files"] = ["posterior.nc", SUMMARY]
         (temporary / SUMMARY).write_text(record.to_json(summary) + "\n", "utf-8", "backslashreplace")

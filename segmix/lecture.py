@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,7 +64,7 @@ def replay(
     show : callable
         Is told what comes next.
     """
-    data = simulate_mixture(N_VALUES, *TRUTH, rng=seed)
+    data = replace(simulate_mixture(N_VALUES, *TRUTH, rng=seed), source="lecture")
     show("data and prior")
     first = _sample(data, Priors.lecture(), FIRST, seed)
     _write(folder, "1_data.png", plot(first, "fit", title="500 values, and the mixture of 500 draws"))
@@ -100,7 +101,7 @@ def save_replay(
     """Replay the lecture into a folder that appears whole or not at all, with its numbers in summary.json."""
     with staged_folder(folder, overwrite=overwrite) as temporary:
         found = replay(temporary, seed=seed, draws=draws, show=show)
-        summary = summarize_posterior(found.later, "lecture", found.data.truth)
+        summary = summarize_posterior(found.later)
         summary["bad_guesses"] = [one._asdict() for one in found.tries]
         summary["files"] = sorted([*os.listdir(temporary), SUMMARY])
         (temporary / SUMMARY).write_text(to_json(summary) + "\n", "utf-8")
@@ -114,7 +115,7 @@ def describe(lecture: Lecture) -> str:
         (f"{lecture.whole.n_draws:,} draws", lecture.whole),
         ("half of them thrown away, every fifth kept", lecture.later),
     )
-    tables = [f"{name}\n{format_parameters(part, lecture.data.truth)}" for name, part in parts]
+    tables = [f"{name}\n{format_parameters(part)}" for name, part in parts]
     guesses = [("centers", "width", "draws", "means found")] + [
         (
             f"{one.centers[0]:g}, {one.centers[1]:g}",

@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .errors import ConvergenceWarning, OptionError, check_whole
-from .fitting import Rng, checked, preprocessed, seed_of
+from .fitting import Data, Rng, checked, preprocessed, sample, seed_of
 from .imaging.image import Image, as_image
 from .imaging.levels import Quantization, count_levels
 from .mixture.priors import Priors
 from .mixture.sampling import Plan, Sampler, check_classes
-from .posterior import sample
 from .segmentation import Segmentation
 
 Foreground = Literal["bright", "dark"] | int | Sequence[int]
@@ -95,7 +94,7 @@ def segment(
     levels = count_levels(processed, quantization=quantization)
     check_classes(levels, n_classes, original.source)
     labels = _foreground_labels(foreground, n_classes)
-    posterior = sample(levels, n_classes=n_classes, priors=priors, plan=plan, source=original.source)
+    posterior = sample(Data(levels, original.source), n_classes=n_classes, priors=priors, plan=plan)
     if not posterior.converged:
         reasons = "; ".join(posterior.verdict.reasons)
         warnings.warn(

@@ -1,6 +1,7 @@
 """From levels to judged draws: modes, chains, verdict, and more draws where it asks for them."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -11,17 +12,18 @@ from ..errors import InputError, OptionError, check_whole
 from ..imaging.levels import Levels
 from ..samples import MAX_CLASSES
 from . import gibbs, independence
-from .chains import Chains, State, Steps, Stream, generator, join
+from .chains import Chains, State, Steps, Stream, Watch, generator, join, run_thinned
 from .density import Target, observe
 from .modes import find_modes
-from .priors import Priors
+from .priors import Priors, ResolvedPriors
 from .proposals import Proposal, adapt, around_modes, with_exchanges
 
 Array = NDArray[np.float64]
 Sampler = Literal["independence", "gibbs", "nuts", "pymc-lecture"]
 
 PARAMETERS = ("weights", "means", "stds")
-SAMPLERS: tuple[Sampler, ...] = ("independence", "gibbs", "nuts", "pymc-lecture")
+RESUMABLE: tuple[Sampler, ...] = ("independence", "gibbs")
+SAMPLERS: tuple[Sampler, ...] = (*RESUMABLE, "nuts", "pymc-lecture")
 TUNE = {"independence": 50, "gibbs": 500, "nuts": 1000, "pymc-lecture": 1000}
 MAX_DRAWS = 10**7
 MAX_NUMBERS = 2 * 10**7  # draws of all classes, some 200 bytes each on the way
@@ -63,25 +65,37 @@ class Plan:
 
 
 class Run(NamedTuple):
-    """What a sampler did: the steps thrown away, those kept, where the chains stand, and the judgment."""
+    """What a sampler did: the steps thrown away, those kept, where the chains stand, under which priors.
+
+    The summary is that of the steps, where it is known.
+    """
 
     sampler: Sampler
+    priors: ResolvedPriors
     warmup: Steps
     steps: Steps
     state: State | None
-    summary: dict[str, ParameterSummary]
-    verdict: Verdict
     notes: tuple[str, ...] = ()
     assignments: NDArray[np.uint8] | None = None
+    summary: dict[str, ParameterSummary] | None = None
 
 
 def sample_levels(
-    levels: Levels, *, n_classes: int, priors: Priors, plan: Plan, source: str = "array"
-) -> tuple[Run, Priors]:
-    """Sample the posterior of the mixture; the run, and the priors in absolute numbers.
+    levels: Levels,
+    *,
+    n_classes: int,
+    priors: Priors,
+    plan: Plan,
+    source: str = "array",
+    watch: Watch[Run] | None = None,
+) -> Run:
+    """Sample the posterior of the mixture.
 
     A run whose verdict is bad is doubled up to three times. Where the independence sampler's weights have a
     heavy tail (Pareto k above 0.7), ``gibbs`` takes over and the notes say so.
+
+    ``watch`` is told every moment how many draws are made of how many, and given a function that returns the
+    run so far; PyMC's samplers tell nothing.
 
     Raises
     ------
@@ -98,16 +112,14 @@ def sample_levels(
         )
     observed = observe(levels)
     target = Target(observed, priors.resolve(observed, n_classes))
-    resolved = Priors(target.priors.means, target.priors.stds, target.priors.weights)
-    if plan.sampler in ("nuts", "pymc-lecture"):
-        return _run_pymc(target, n_classes, plan), resolved
+    if plan.sampler not in RESUMABLE:
+        return _run_pymc(target, n_classes, plan)
     proposal = _propose(target, n_classes, generator(plan.seed, Stream.MODES))
-    run = _extend(target, plan, plan.sampler, proposal)
-    if not run.verdict.converged and plan.until_converged and plan.sampler == "independence":
-        note = f"gibbs took over from independence: {'; '.join(run.verdict.reasons)}"
-        run = _extend(target, plan, "gibbs", proposal)
-        run = run._replace(notes=(note, *run.notes))
-    return run, resolved
+    run, verdict = _extend(target, plan, plan.sampler, proposal, watch)
+    if not verdict.converged and plan.until_converged and plan.sampler == "independence":
+        note = f"gibbs took over from independence: {'; '.join(verdict.reasons)}"
+        run, _ = _extend(target, plan, "gibbs", proposal, watch, note)
+    return run
 
 
 def _run_pymc(target: Target, n_classes: int, plan: Plan) -> Run:
@@ -125,10 +137,8 @@ def _run_pymc(target: Target, n_classes: int, plan: Plan) -> Run:
         steps, assignments = nuts.sample_lecture(target, mode, **size, rng=rng)
     thin = slice(plan.thin - 1, None, plan.thin)
     steps, assignments = steps.select(thin), None if assignments is None else assignments[:, thin]
-    summary, note = summarize_parameters(steps), nuts.describe()
-    notes = (f"{note}, after {tune} steps of tuning", "from around the best mode only")
-    nothing = steps.select(slice(0))
-    return Run(plan.sampler, nothing, steps, None, summary, judge_steps(steps, summary), notes, assignments)
+    notes = (f"{nuts.describe()}, after {tune} steps of tuning", "from around the best mode only")
+    return Run(plan.sampler, target.priors, steps.select(slice(0)), steps, None, notes, assignments)
 
 
 def _propose(target: Target, n_classes: int, rng: np.random.Generator) -> Proposal:
@@ -137,12 +147,40 @@ def _propose(target: Target, n_classes: int, rng: np.random.Generator) -> Propos
 
 
 def resume(levels: Levels, priors: Priors, *, sampler: str, seed: int, state: State) -> Chains:
-    """Chains that go on from where they stand; ``priors`` in absolute numbers."""
+    """Chains that go on from where they stand; ``priors`` in absolute numbers.
+
+    Raises
+    ------
+    OptionError
+        If the sampler is not one that can go on.
+    """
+    if sampler not in RESUMABLE:
+        raise OptionError(f"sampler must be {' or '.join(RESUMABLE)} to go on, got {sampler!r}; sample anew")
     observed = observe(levels)
     target = Target(observed, priors.resolve(observed, state.means.shape[1]))
     if sampler == "gibbs":
         return gibbs.GibbsChains(target, seed, state)
     return independence.IndependenceChains(target, seed, state)
+
+
+def check_more(draws: int, *, held: int, each: int, thinned: int) -> None:
+    """Refuse draws beyond what a posterior may hold, and beyond what a run may make.
+
+    Parameters
+    ----------
+    draws, held : int
+        Of each chain, to come and there already.
+    each : int
+        Numbers that a draw of all chains has: chains times classes.
+    thinned : int
+        Of so many steps one is kept.
+    """
+    room = MAX_NUMBERS // each - held
+    if room < 1:
+        raise OptionError(
+            f"a posterior must have at most {MAX_NUMBERS // each} draws a chain, this one has {held}; thin it"
+        )
+    check_whole("draws", draws, 1, min(room, MAX_NUMBERS // (each * thinned)))
 
 
 def check_classes(
@@ -170,20 +208,17 @@ def check_classes(
         )
 
 
-def _extend(target: Target, plan: Plan, sampler: Sampler, proposal: Proposal) -> Run:
+def _extend(
+    target: Target, plan: Plan, sampler: Sampler, proposal: Proposal, watch: Watch[Run] | None, *notes: str
+) -> tuple[Run, Verdict]:
     """Run, judge, and while the verdict is bad throw all away as tune and run twice as long."""
-    chains: Chains
-    if sampler == "gibbs":
-        state = gibbs.start(target, proposal, plan.seed, plan.chains)
-        chains = gibbs.GibbsChains(target, plan.seed, state)
-    else:
-        state = independence.start(target, proposal, plan.seed, plan.chains)
-        chains = independence.IndependenceChains(target, plan.seed, state)
-    thin, draws = slice(plan.thin - 1, None, plan.thin), plan.draws
-    tune = TUNE[sampler] if plan.tune is None else plan.tune
-    thrown = [chains.run(tune).select(thin)] if tune else []
+    chains = _start(target, plan, sampler, proposal)
+    draws, thrown = plan.draws, list[Steps]()
+    if tune := TUNE[sampler] if plan.tune is None else plan.tune:
+        thrown.append(chains.run(tune).select(slice(plan.thin - 1, None, plan.thin)))
     for extension in range(EXTENSIONS + 1):
-        steps = chains.run(draws * plan.thin).select(thin)
+        built = partial(_run, sampler, target, tuple(thrown), notes)
+        steps = run_thinned(chains, draws, plan.thin, built, watch)
         summary = summarize_parameters(steps)
         verdict = judge_steps(steps, summary)
         hopeless = extension and max(row.r_hat for row in summary.values()) > HOPELESS_R_HAT
@@ -193,9 +228,30 @@ def _extend(target: Target, plan: Plan, sampler: Sampler, proposal: Proposal) ->
         if extension < EXTENSIONS:
             thrown.append(steps)
             draws *= 2
-    notes = (f"extended to {draws} draws a chain",) if draws > plan.draws else ()
-    warmup = join(thrown) if thrown else steps.select(slice(0))
-    return Run(sampler, warmup, steps, chains.state, summary, verdict, notes)
+    if draws > plan.draws:
+        notes = (*notes, f"extended to {draws} draws a chain")
+    run = _run(sampler, target, tuple(thrown), notes, steps, chains.state)
+    return run._replace(summary=summary), verdict
+
+
+def _start(target: Target, plan: Plan, sampler: Sampler, proposal: Proposal) -> Chains:
+    if sampler == "gibbs":
+        state = gibbs.start(target, proposal, plan.seed, plan.chains)
+        return gibbs.GibbsChains(target, plan.seed, state)
+    state = independence.start(target, proposal, plan.seed, plan.chains)
+    return independence.IndependenceChains(target, plan.seed, state)
+
+
+def _run(
+    sampler: Sampler,
+    target: Target,
+    thrown: tuple[Steps, ...],
+    notes: tuple[str, ...],
+    steps: Steps,
+    state: State,
+) -> Run:
+    warmup = join(list(thrown)) if thrown else steps.select(slice(0))
+    return Run(sampler, target.priors, warmup, steps, state, notes)
 
 
 def summarize_parameters(steps: Steps) -> dict[str, ParameterSummary]:
