@@ -61,9 +61,7 @@ def fit(
     draws: o.Draws = 1000,
     tune: o.Tune = None,
     chains: o.Chains = 4,
-    thin: Annotated[
-        int, typer.Option(min=1, max=1_000_000, rich_help_panel=o.SAMPLING, help="Keep one of so many steps.")
-    ] = 1,
+    thin: o.Thin = 1,
     seed: o.Seed = None,
     exactly: Annotated[
         bool,

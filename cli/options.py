@@ -80,6 +80,9 @@ Tune = Annotated[
         help="Draws left out first. Default: as the sampler needs.",
     ),
 ]
+Thin = Annotated[
+    int, typer.Option(min=1, max=1_000_000, rich_help_panel=SAMPLING, help="Keep one of so many steps.")
+]
 Chains = Annotated[int, typer.Option(min=1, max=64, rich_help_panel=SAMPLING, help="Number of chains.")]
 Seed = Annotated[
     int | None,

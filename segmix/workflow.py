@@ -31,6 +31,7 @@ def segment(
     draws: int = 1000,
     tune: int | None = None,
     chains: int = 4,
+    thin: int = 1,
     quantization: Quantization = "auto",
     preprocess: Sequence[str] | str | None = (),
     domain: ArrayLike | None = None,
@@ -49,9 +50,9 @@ def segment(
     priors : Priors, optional
         Default: weakly informative and scaled to the data.
     sampler : "independence", "gibbs", "nuts" or "pymc-lecture"
-    draws, tune, chains : int
-        Draws kept and thrown away a chain, and chains. A run that has not converged is doubled up to
-        three times.
+    draws, tune, chains, thin : int
+        Draws kept and steps thrown away a chain, chains, and of how many steps one is kept. A run that has
+        not converged is doubled up to three times.
     quantization : "auto", float or None
         Width of the interval that a recorded level stands for; None for the plain normal density.
     preprocess : sequence of str, or str
@@ -87,7 +88,7 @@ def segment(
     >>> int((result.mask != truth).sum()), result.posterior.converged
     (9, True)
     """
-    plan = Plan(sampler, draws, tune, chains, seed_of(rng))
+    plan = Plan(sampler, draws, tune, chains, seed_of(rng), thin)
     priors = checked(priors)
     original = as_image(image, domain=domain)
     processed = preprocessed(original, preprocess)

@@ -104,10 +104,25 @@ def test_fit_and_continue_in_the_shell(table: Path, capsys: pytest.CaptureFixtur
         (["fit", "none.csv", "-o", "out"], 1, "none.csv: no such file"),
         (["fit", "data.csv", "-o", "out", "--preprocess", "median:1"], 2, "preprocess is for images"),
         (["fit", "data.csv", "-o", "out", "-k", "17"], 2, "-k"),
+        (
+            ["fit", "same.csv", "-o", "out"],
+            1,
+            "same.csv: is constant (every value is 7), so it has no 2 classes",
+        ),
+        (
+            ["fit", "few.csv", "-o", "out"],
+            1,
+            "few.csv: too few values for 2 classes: at least 5 must count, got 2",
+        ),
+        (["fit", "two.csv", "-o", "out", "-k", "3"], 1, "at most the number of distinct values (2), got 3"),
         (["fit", "data.csv", "-o", ""], 2, "--output must name a folder"),
         (["continue", "data.csv", "-o", "out"], 1, "is not a posterior that segmix wrote"),
         (["continue", "none.nc", "-o", "out"], 1, "none.nc: no such file"),
         (["simulate", "mixture", "--means", "1,x"], 2, "--means must be numbers"),
+        *(
+            (["simulate", "mixture", "--p", p], 2, f"--p must be a share above 0 and at most 1, got {p!r}")
+            for p in ("1.5", "0", "-0.5")
+        ),
         (["simulate", "mixture", "--means", "1,2,3"], 2, "must have one number a class each"),
         (["simulate", "mixture", "-o", "a.png"], 2, "--output must end in .csv or .txt"),
     ],
@@ -115,6 +130,9 @@ def test_fit_and_continue_in_the_shell(table: Path, capsys: pytest.CaptureFixtur
 def test_wrong_input_is_told_in_one_line(
     table: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, message: str
 ) -> None:
+    tables = {"same.csv": [7] * 9, "few.csv": [1, 2], "two.csv": [1, 2] * 9}
+    for name, values in tables.items():
+        Path(name).write_text("".join(f"{value}\n" for value in values))
     capsys.readouterr()
     assert run(arguments) == status
     out, err = capsys.readouterr()
@@ -122,7 +140,7 @@ def test_wrong_input_is_told_in_one_line(
     (line,) = [line for line in err.splitlines() if not line.startswith("segmix: note:")]
     assert line.startswith("segmix: error: ")
     assert message in line
-    assert sorted(os.listdir()) == ["data.csv"]
+    assert sorted(os.listdir()) == sorted(["data.csv", *tables])
 
 
 def test_a_column_is_named_in_the_shell(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
