@@ -13,6 +13,7 @@ from .errors import OptionError
 from .imaging.levels import Levels
 from .mixture.density import observe
 from .mixture.priors import Priors
+from .mixture.sampling import PARAMETERS
 from .posterior import Posterior
 from .samples import Truth
 from .views.draws import Marginal, autocorrelation_figure, histogram_figure, trace_figure
@@ -57,7 +58,7 @@ def plot(posterior: Posterior, kind: str, *, title: str = "", truth: Truth | Non
 def _trace(posterior: Posterior, title: str, truth: Truth | None) -> bytes:
     joined = {
         name: np.concatenate([getattr(posterior.warmup, name), getattr(posterior.steps, name)], axis=1)
-        for name in ("means", "stds", "weights")
+        for name in sorted(PARAMETERS)
     }
     return trace_figure(joined, posterior.tune, title=title)
 
@@ -86,7 +87,7 @@ def _marginals(posterior: Posterior, truth: Truth | None) -> Mapping[str, Margin
     """Every number of the summary with its draws, means first."""
     order = None if truth is None else np.argsort(truth.means)
     found = {}
-    for name in sorted(posterior.summary(), key=lambda name: ("msw".index(name[0]), name)):
+    for name in sorted(posterior.summary()):
         part, k = name.rstrip("]").split("[")
         row, known = posterior.summary()[name], None
         if truth is not None and order is not None and len(order) == posterior.n_classes:

@@ -13,7 +13,7 @@ from ..imaging.levels import Levels
 from ..samples import MAX_CLASSES
 from . import gibbs, independence
 from .chains import Chains, State, Steps, Stream, Watch, generator, join, run_thinned
-from .density import Target, observe
+from .density import Parameters, Target, observe
 from .modes import find_modes
 from .priors import Priors, ResolvedPriors
 from .proposals import Proposal, adapt, around_modes, with_exchanges
@@ -21,7 +21,7 @@ from .proposals import Proposal, adapt, around_modes, with_exchanges
 Array = NDArray[np.float64]
 Sampler = Literal["independence", "gibbs", "nuts", "pymc-lecture"]
 
-PARAMETERS = ("weights", "means", "stds")
+PARAMETERS = Parameters._fields
 RESUMABLE: tuple[Sampler, ...] = ("independence", "gibbs")
 SAMPLERS: tuple[Sampler, ...] = (*RESUMABLE, "nuts", "pymc-lecture")
 TUNE = {"independence": 50, "gibbs": 500, "nuts": 1000, "pymc-lecture": 1000}
