@@ -118,34 +118,41 @@ def _head(path: str, rows: Iterator[Row], column: str | int | None) -> tuple[Hea
     first = next(rows, None)
     if first is None:
         raise InputError(f"{path}: holds no values; give a table with one value a line")
-    line, cells = first
-    if any(map(_is_number, cells)):
-        return Head(path, None, len(cells), [first, *islice(rows, HEAD)]), ()
-    odd = [cell for cell in cells if re.match(r"[+\-]?[.,]?\d", cell)]
+    (line, cells), below = first, list(islice(rows, HEAD))
+    if any(map(_is_number, cells)) and not _names_columns(cells, below):
+        return Head(path, None, len(cells), [first, *below]), ()
+    odd = [cell for cell in cells if re.match(r"[+\-]?[.,]?\d", cell) and not _is_number(cell)]
     if odd and column not in cells:
         raise InputError(
             f"{path}: line {line} holds {odd[0]!r}, neither a number nor the name of a column; "
             f"mend that line{_decimal_remedy(odd[0])}"
         )
-    head = Head(path, cells, len(cells), list(islice(rows, HEAD)))
-    if not head.rows:
+    head = Head(path, cells, len(cells), below)
+    if not below:
         raise InputError(f"{path}: holds a header and no values; give one value a line")
     doubtful = len(cells) == 1 and re.search(r"\d", cells[0])
     return head, (f"line {line}, {cells[0]!r}, is taken for the column's name",) if doubtful else ()
+
+
+def _names_columns(cells: list[str], below: list[Row]) -> bool:
+    """Whether a row that holds numbers is one of names: another cell stands over numbers, or over a count."""
+    text = [place for place, cell in enumerate(cells) if cell and not _is_number(cell)]
+    return any(_holds_numbers(below, place) for place in text) or (not cells[0] and _counts(below))
 
 
 def _place(head: Head, column: str | int | None) -> tuple[int, tuple[str, ...]]:
     """The place of the column that is meant, from 0, and a note if there was a choice."""
     if column is not None:
         return _place_of(head, column), ()
-    numeric = [place for place in range(head.width) if _holds_numbers(head, place)]
+    numeric = [place for place in range(head.width) if _holds_numbers(head.rows, place)]
     by_name = [place for place, name in enumerate(head.names or ()) if name.casefold() in NAMES]
     if len(by_name) == 1:
         others = [place for place in numeric if head.called(place) not in (head.called(by_name[0]), "label")]
         note = f"took the column {head.called(by_name[0])!r}; --column (column=) names another"
         return by_name[0], (note,) if others else ()
     notes: tuple[str, ...] = ()
-    if _counts_rows(head):
+    unnamed = head.names and (not head.names[0] or head.names[0].lower().startswith("unnamed:"))
+    if unnamed and _counts(head.rows):
         numeric.remove(0)
         notes = ("left out the first column, which has no name and counts the rows",)
     if len(numeric) > 1:
@@ -178,18 +185,16 @@ def _place_of(head: Head, column: str | int) -> int:
     return number - 1
 
 
-def _holds_numbers(head: Head, place: int) -> bool:
+def _holds_numbers(rows: list[Row], place: int) -> bool:
     """Whether most cells of a column are numbers."""
-    cells = [cells[place] for _, cells in head.rows if len(cells) > place and cells[place]]
+    cells = [cells[place] for _, cells in rows if len(cells) > place and cells[place]]
     return 2 * sum(map(_is_number, cells)) > len(cells)
 
 
-def _counts_rows(head: Head) -> bool:
-    """Whether the first column has no name and counts 0, 1, 2, ... or 1, 2, 3, ..., as pandas writes it."""
-    if not head.names or (head.names[0] and not head.names[0].lower().startswith("unnamed:")):
-        return False
-    cells = [cells[0] for _, cells in head.rows]
-    return any(cells == list(map(str, range(begin, begin + len(cells)))) for begin in (0, 1))
+def _counts(rows: list[Row]) -> bool:
+    """Whether the first column counts the rows, 0, 1, 2, ... or 1, 2, 3, ..., as pandas writes them."""
+    cells = [cells[0] for _, cells in rows]
+    return bool(cells) and any(cells == [str(begin + i) for i in range(len(cells))] for begin in (0, 1))
 
 
 def _numbers(head: Head, rows: Iterable[Row], place: int) -> Iterator[float]:

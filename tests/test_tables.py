@@ -76,6 +76,8 @@ def test_what_was_decided_is_told(table, text: str, column: str, note: str) -> N
         ("x,y\n7,1\n9,2.5\n", "y", "y"),
         ("x,y\n7,1\n9,2.5\n", "2", "y"),
         ("7,1\n9,2.5\n", 2, "2"),
+        ("x,488\n7,1\n9,2.5\n", "488", "488"),
+        (",405,488\n0,7,1\n1,9,2.5\n", 3, "488"),
         ("1st,2nd\n7,1\n9,2.5\n", "2nd", "2nd"),
     ],
 )
@@ -117,6 +119,7 @@ def test_columns_that_are_not_there(table, column: object) -> None:
         ("y;x\na;1\nb;2\nc;2,5\n", "line 4 holds '2,5' .*; write decimal marks as points"),
         ("area,mean\n1,5\n2,5\n", r"2 columns hold numbers \(area, mean\); name one with --column"),
         ("1o0\n2\n3\n", "line 1 holds '1o0', neither a number nor the name of a column; mend that line"),
+        ("1o0,5\n2,6\n3,7\n", "line 1 holds '1o0', neither a number nor the name"),
         ("a;1,5\nb;2,5\n", "line 1 holds '1,5', .*; write decimal marks as points"),
     ],
 )
