@@ -26,12 +26,12 @@ STREAM_SIDE = 4096
 def fits() -> dict[str, Callable[[], object]]:
     """From levels to posterior, for each size; the smallest picture is every second pixel of camera."""
     import segmix
-    from segmix.mixture.sampling import Plan
-    from segmix.posterior import sample
+    from segmix.fitting import Data, sample
+    from segmix.mixture.plan import Plan
 
     def fit(levels: "Levels") -> bool:
         plan = Plan("independence", 1000, None, 4, 1)
-        return sample(levels, n_classes=2, priors=segmix.Priors(), plan=plan).converged
+        return sample(Data(levels), n_classes=2, priors=segmix.Priors(), plan=plan).converged
 
     pictures = {side: camera(side // 512) if side >= 512 else camera()[::2, ::2] for side in SIDES}
     every = {side: segmix.count_levels(segmix.as_image(picture)) for side, picture in pictures.items()}

@@ -34,6 +34,7 @@ class Request:
     draws: int
     tune: int | None
     chains: int
+    thin: int
     seed: int | None
     allow_unconverged: bool
     preprocess: tuple[str, ...]
@@ -166,6 +167,7 @@ def _model(request: Request) -> dict[str, Any]:
         "draws": request.draws,
         "tune": request.tune,
         "chains": request.chains,
+        "thin": request.thin,
     }
 
 

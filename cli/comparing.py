@@ -19,6 +19,7 @@ def run_compare(
     methods: tuple[str, ...],
     draws: int,
     seed: int | None,
+    column: str | None,
     preprocess: tuple[str, ...],
     as_json: bool,
     console: Console,
@@ -28,7 +29,9 @@ def run_compare(
     width: Any = parse_quantization(quantization)
     priors, steps = checked(parse_prior(prior)), parse_steps(preprocess)
     console.announce_compilation()
-    data = load(path, n_classes=n_classes, quantization=width, preprocess=steps)
+    data = load(path, n_classes=n_classes, quantization=width, preprocess=steps, column=column)
+    for note in data.notes:
+        console.note(f"{path}: {note}")
     rows = compare(data, n_classes=n_classes, priors=priors, methods=methods, draws=draws, seed=key)
     if as_json:
         console.result(to_json(_record(path, rows, data), one_line=True))

@@ -66,19 +66,20 @@ class Console:
     def progress(self, total: int) -> Iterator[Callable[..., None]]:
         """Show a bar while the block runs, if stderr is a terminal; yield what tells it the next name.
 
-        ``show(name)`` begins the next of the ``total`` things, ``show(name, done)`` says how many are done.
+        ``show(name)`` begins the next of the ``total`` things, ``show(name, done, total)`` says how many are
+        done, and of how many by now.
         """
         if self.quiet or not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
-            yield lambda name, done=None: None
+            yield lambda name, done=None, total=None: None
             return
         from segmix.errors import printable
 
         self._progress = progress = _bar()
         task, begun = progress.add_task("", total=total), count()
 
-        def show(name: str, done: int | None = None) -> None:
+        def show(name: str, done: int | None = None, total: int | None = None) -> None:
             place = next(begun) if done is None else done
-            progress.update(task, completed=place, description=printable(name))
+            progress.update(task, completed=place, total=total, description=printable(name))
 
         try:
             with progress:

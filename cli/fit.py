@@ -9,10 +9,12 @@ from . import options as o
 FIT_HELP = """
 Fit a Gaussian mixture to numbers or to a picture's intensities.
 
-DATA is a table (.csv, .tsv, .txt: the column named value, or else the first), a row of values in .npy, or a
-picture. DIR/NAME gets posterior.nc and summary.json.
+DATA is a table (.csv, .tsv, .txt), a row of values in .npy, or a picture. DIR/NAME gets posterior.nc and
+summary.json. Of a table the only column of numbers is taken, or the one called value, values or intensity.
 
 [bold]Examples[/bold]
+
+  segmix fit cells.csv -o out --column area
 
   segmix fit data.csv -o out --prior lecture --seed 1
 
@@ -59,9 +61,7 @@ def fit(
     draws: o.Draws = 1000,
     tune: o.Tune = None,
     chains: o.Chains = 4,
-    thin: Annotated[
-        int, typer.Option(min=1, max=1_000_000, rich_help_panel=o.SAMPLING, help="Keep one of so many steps.")
-    ] = 1,
+    thin: o.Thin = 1,
     seed: o.Seed = None,
     exactly: Annotated[
         bool,
@@ -69,6 +69,7 @@ def fit(
     ] = False,
     every: Every = None,
     allow_unconverged: o.AllowUnconverged = False,
+    column: o.Column = None,
     preprocess: o.Preprocess = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
@@ -87,6 +88,7 @@ def fit(
             n_classes=classes,
             prior=prior,
             quantization=quantization,
+            column=column,
             preprocess=tuple(preprocess or ()),
             sampler=sampler.value,
             draws=draws,
@@ -94,7 +96,7 @@ def fit(
             chains=chains,
             thin=thin,
             seed=seed,
-            until_converged=not exactly and every is None,
+            until_converged=not exactly,
         )
         place = Output(output, every, overwrite, as_json, allow_unconverged)
         status = run_fit(data, wish, place, console)

@@ -1,15 +1,18 @@
 """Fitting and going on with a fit."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from segmix.errors import InputError, OptionError, printable
-from segmix.fitting import checked, extend_in_pieces, load, save_fit
-from segmix.mixture.sampling import Plan
-from segmix.posterior import Posterior, sample
+from segmix.checkpoints import Checkpoints
+from segmix.errors import InputError, OptionError, OutputError, SegmixError, printable
+from segmix.fitting import Data, checked, load, sample, save_fit
+from segmix.mixture.chains import Watch
+from segmix.mixture.plan import RESUMABLE, Plan
+from segmix.posterior import Posterior
 from segmix.record import format_parameters, summarize_posterior, to_json
-from segmix.samples import Truth
-from segmix.targets import check_target
+from segmix.targets import check_file, check_target
 
 from .console import Console
 from .inputs import result_name
@@ -17,7 +20,6 @@ from .interruptions import interruptions
 from .parsing import draw_seed, parse_prior, parse_quantization, parse_steps
 
 DONE, UNCONVERGED = 0, 3
-FIRST_DRAWS = 100  # of a run with checkpoints
 
 
 class Wish(NamedTuple):
@@ -26,6 +28,7 @@ class Wish(NamedTuple):
     n_classes: int
     prior: str
     quantization: str
+    column: str | None
     preprocess: tuple[str, ...]
     sampler: str
     draws: int
@@ -54,20 +57,22 @@ class Output(NamedTuple):
 
 def run_fit(path: str, wish: Wish, output: Output, console: Console) -> int:
     """Fit, save and tell; returns the exit status."""
+    if output.every and wish.sampler not in RESUMABLE:
+        raise OptionError(
+            f"--every needs a sampler whose chains can go on, {' or '.join(RESUMABLE)}, got {wish.sampler}; "
+            "leave --every out"
+        )
     target = output.target(result_name(path))
     check_target(target, overwrite=output.overwrite, keep=[path, wish.prior])
+    checkpoints = _checkpoints(target, output, [path, wish.prior])
     seed = draw_seed() if wish.seed is None else wish.seed
-    first = min(wish.draws, FIRST_DRAWS) if output.every else wish.draws
-    plan = Plan(wish.sampler, first, wish.tune, wish.chains, seed, wish.thin, wish.until_converged)  # type: ignore[arg-type]
-    priors, steps = checked(parse_prior(wish.prior)), parse_steps(wish.preprocess)
-    quantization: Any = parse_quantization(wish.quantization)
-    console.announce_compilation()
-    levels, source, truth = load(path, n_classes=wish.n_classes, quantization=quantization, preprocess=steps)
-    posterior = sample(levels, n_classes=wish.n_classes, priors=priors, plan=plan, source=source)
-    posterior = _extend(posterior, wish.draws - posterior.n_draws, target, output, console)
+    plan = Plan(wish.sampler, wish.draws, wish.tune, wish.chains, seed, wish.thin, wish.until_converged)  # type: ignore[arg-type]
+    priors, data = checked(parse_prior(wish.prior)), _load(path, wish, console)
+    with _watched(wish.draws, checkpoints, console) as watch:
+        posterior = sample(data, n_classes=wish.n_classes, priors=priors, plan=plan, watch=watch)
     if wish.seed is None:
         console.note(f"drew the seed {seed}; --seed {seed} gives the same again")
-    return _finish(posterior, path, truth, target, output, console)
+    return _finish(posterior, path, target, checkpoints, output, console)
 
 
 def run_continue(path: str, draws: int, output: Output, console: Console) -> int:
@@ -76,44 +81,97 @@ def run_continue(path: str, draws: int, output: Output, console: Console) -> int
     own = file.name == "posterior.nc" and file.resolve().parent.name
     target = output.target(own or file.stem.removesuffix(".checkpoint"))
     check_target(target, overwrite=output.overwrite, keep=[path])
+    checkpoints = _checkpoints(target, output, [path], goes_on=True)
     posterior = Posterior.load(path)
     if posterior.state is None:
         raise InputError(f"{path}: does not hold where its chains stand, so they can't go on; fit anew")
     console.announce_compilation()
-    posterior = _extend(posterior, draws, target, output, console)
-    return _finish(posterior, path, None, target, output, console)
+    with _watched(draws, checkpoints, console) as watch:
+        posterior = posterior.extend(draws, watch=watch)
+    return _finish(posterior, path, target, checkpoints, output, console)
 
 
-def _extend(posterior: Posterior, draws: int, target: Path, output: Output, console: Console) -> Posterior:
-    if draws <= 0:
-        return posterior
-    every = output.every or float("inf")
+def _load(path: str, wish: Wish, console: Console) -> Data:
+    """Read the data, and tell what reading decided."""
+    steps = parse_steps(wish.preprocess)
+    quantization: Any = parse_quantization(wish.quantization)
+    console.announce_compilation()
+    data = load(
+        path, n_classes=wish.n_classes, quantization=quantization, preprocess=steps, column=wish.column
+    )
+    for note in data.notes:
+        console.note(f"{path}: {note}")
+    return data
+
+
+def _checkpoints(
+    target: Path, output: Output, inputs: list[str], *, goes_on: bool = False
+) -> Checkpoints | None:
+    """Checkpoints beside the target, whose place is free or may be used; None if none are wanted.
+
+    A run that ``goes_on`` may use that of its input.
+    """
+    if not output.every:
+        return None
+    path = target.with_name(f"{target.name}.checkpoint.nc")
+    own = goes_on and path.is_file() and path.samefile(inputs[0])
+    if path.is_file() and not path.is_symlink() and not output.overwrite and not own:
+        raise OutputError(
+            f"{path}: a checkpoint of an earlier run is there; segmix continue goes on with it, "
+            "--overwrite discards it"
+        )
+    check_file(path, overwrite=True, keep=[] if own else inputs)
+    return Checkpoints(path, output.every, replaces=output.overwrite or own)
+
+
+@contextmanager
+def _watched(draws: int, checkpoints: Checkpoints | None, console: Console) -> Iterator[Watch[Posterior]]:
+    """Yield what shows progress, hears interruptions and writes checkpoints, one more when interrupted."""
     with console.progress(draws) as show:
 
-        def told(done: int) -> None:
-            show("draws", done)
+        def watch(done: int, draws: int, so_far: Callable[[], Posterior]) -> None:
+            show("draws", done, draws)
+            if checkpoints:
+                checkpoints.watch(done, draws, so_far)
             interruptions.check()
 
-        return extend_in_pieces(posterior, draws, every=every, checkpoint=_checkpoint(target), show=told)
+        try:
+            yield watch
+        except KeyboardInterrupt:
+            if checkpoints:
+                _keep(checkpoints, console)
+            raise
 
 
-def _checkpoint(target: Path) -> Path:
-    return target.with_name(f"{target.name}.checkpoint.nc")
+def _keep(checkpoints: Checkpoints, console: Console) -> None:
+    """Write what is drawn unless that takes too long, and tell where it is."""
+    with suppress(KeyboardInterrupt, SegmixError):  # then the one before stands
+        checkpoints.write()
+    if checkpoints.n_draws:
+        console.warning(
+            f"interrupted; {checkpoints.path} holds {checkpoints.n_draws} draws a chain, "
+            "segmix continue goes on with them"
+        )
 
 
 def _finish(
-    posterior: Posterior, path: str, truth: Truth | None, target: Path, output: Output, console: Console
+    posterior: Posterior,
+    path: str,
+    target: Path,
+    checkpoints: Checkpoints | None,
+    output: Output,
+    console: Console,
 ) -> int:
     interruptions.check()
-    save_fit(posterior, target, source=path, truth=truth, overwrite=output.overwrite)
-    if output.every:
-        _checkpoint(target).unlink(missing_ok=True)
+    save_fit(posterior, target, overwrite=output.overwrite, keep=[path])
+    if checkpoints:
+        checkpoints.remove()
     if not posterior.converged:
         console.warning(f"{path}: not converged: {'; '.join(posterior.verdict.reasons)}")
     if output.as_json:
-        record = {"input": path, "output": str(target), **summarize_posterior(posterior, path, truth)}
+        record = {"input": path, "output": str(target), **summarize_posterior(posterior)}
         console.result(to_json(record, one_line=True))
     elif not console.quiet:
-        table = format_parameters(posterior, truth)
+        table = format_parameters(posterior)
         console.result(f"{printable(path)} -> {printable(str(target))}\n{table}\n")
     return DONE if posterior.converged or output.allow_unconverged else UNCONVERGED

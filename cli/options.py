@@ -80,6 +80,9 @@ Tune = Annotated[
         help="Draws left out first. Default: as the sampler needs.",
     ),
 ]
+Thin = Annotated[
+    int, typer.Option(min=1, max=1_000_000, rich_help_panel=SAMPLING, help="Keep one of so many steps.")
+]
 Chains = Annotated[int, typer.Option(min=1, max=64, rich_help_panel=SAMPLING, help="Number of chains.")]
 Seed = Annotated[
     int | None,
@@ -105,6 +108,14 @@ Preprocess = Annotated[
         rich_help_panel=READING,
         help="A step before the fit: gaussian:1.5, median:2, nlm, tv:0.1, background:25, tophat:25, "
         "equalize, rescale:1,99 or crop:TOP,LEFT,HEIGHT,WIDTH. May be given again.",
+    ),
+]
+Column = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|NUMBER",
+        rich_help_panel=READING,
+        help="Which column of a table, by its name or its number from 1. Default: the only one, or value.",
     ),
 ]
 Page = Annotated[

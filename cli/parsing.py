@@ -94,7 +94,11 @@ def parse_numbers(option: str, text: str) -> tuple[float, ...]:
 def parse_shares(text: str) -> tuple[float, ...]:
     """Return the share of every class; one number stands for the first of two."""
     shares = parse_numbers("--p", text)
-    return (shares[0], 1 - shares[0]) if len(shares) == 1 and shares[0] < 1 else shares
+    if len(shares) > 1 or shares[0] == 1:
+        return shares
+    if not 0 < shares[0] < 1:
+        raise OptionError(f"--p must be a share above 0 and at most 1, got {text!r}; give for example 0.25")
+    return shares[0], 1 - shares[0]
 
 
 def draw_seed() -> int:

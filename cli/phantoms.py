@@ -8,8 +8,9 @@ import numpy as np
 from segmix.errors import OptionError
 from segmix.imaging.files import write_png, write_tiff
 from segmix.outputs import staged_file
-from segmix.samples import simulate_mixture, write_samples
+from segmix.samples import simulate_mixture
 from segmix.simulate import simulate_phantom
+from segmix.tables import write_samples
 from segmix.targets import check_file
 
 

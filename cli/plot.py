@@ -72,7 +72,7 @@ def plot(
             raise OptionError(f"--output must end in .png, got {output!r}; rename it")
         if model is not None and kind is not Kind.graph:
             raise OptionError(f"--model is of graph, got it for {kind.value}; leave it out")
-        check_file(target, overwrite=overwrite)
+        check_file(target, overwrite=overwrite, keep=[posterior])
         found = Posterior.load(posterior)
         from segmix.plotting import graph
         from segmix.plotting import plot as draw

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import OptionError
-from .fitting import Data
+from .fitting import Data, sample
 from .mixture.density import Parameters, Target, observe, unpack
 from .mixture.kmeans import fit_kmeans
 from .mixture.modes import find_modes, fit_em
+from .mixture.plan import Plan
 from .mixture.priors import Priors
-from .mixture.sampling import Plan
-from .posterior import sample
 
 Array = NDArray[np.float64]
 
@@ -73,7 +72,7 @@ def _row(method: str, data: Data, target: Target, priors: Priors, draws: int, se
     n_classes = target.priors.means.parameters.shape[1]
     plan = Plan(method, draws, None, 4, seed, until_converged=False)  # type: ignore[arg-type]
     posterior, seconds = _timed(
-        lambda: sample(data.levels, n_classes=n_classes, priors=priors, plan=plan, source=data.source),
+        lambda: sample(data, n_classes=n_classes, priors=priors, plan=plan),
         twice=method != "nuts",
     )
     parts = posterior.pooled()

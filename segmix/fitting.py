@@ -1,37 +1,42 @@
 """From data to a posterior without a picture of it: fit, go on with it, save it."""
 
 import os
-import time
 from collections.abc import Callable, Iterable, Sequence, Sized
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import record
 from .errors import InputError, OptionError, check_whole
-from .imaging.image import Image, as_image
+from .imaging.guard import kind_of, open_regular, shown
+from .imaging.image import Image, as_image, as_numbers
 from .imaging.levels import Levels, Quantization, count_levels
+from .imaging.plain import read_npy_row
+from .mixture.chains import Watch
+from .mixture.plan import Plan, Sampler, check_classes
 from .mixture.priors import Priors
-from .mixture.sampling import Plan, Sampler, check_classes
+from .mixture.sampling import Run, sample_levels
 from .mixture.threads import in_background
 from .netcdf import write_posterior
 from .outputs import staged_folder
-from .posterior import Posterior, sample
-from .samples import TABLES, Samples, Truth, as_samples, count_samples, read_samples
+from .posterior import Posterior
+from .samples import Samples, Truth, as_samples, count_samples
+from .tables import TABLES, read_samples
 from .targets import SUMMARY
 
 Rng = int | np.random.SeedSequence | np.random.Generator | None
-FIRST_PIECE = 200  # draws before the clock is looked at
 
 
 class Data(NamedTuple):
-    """What a fit works on: levels, what to call them, and the truth where it is known."""
+    """What a fit works on: levels, where they come from, and the truth where it is known."""
 
     levels: Levels
-    source: str
-    truth: Truth | None
+    source: str = "array"
+    column: str | None = None
+    truth: Truth | None = None
+    notes: tuple[str, ...] = ()
 
 
 def fit(
@@ -45,6 +50,7 @@ def fit(
     chains: int = 4,
     thin: int = 1,
     quantization: Quantization = "auto",
+    column: str | int | None = None,
     until_converged: bool = True,
     rng: Rng = None,
 ) -> Posterior:
@@ -65,6 +71,9 @@ def fit(
     quantization : "auto", float or None
         Width of the interval that a recorded value stands for; None for the plain normal density, which
         "auto" takes for rows of values that were not visibly rounded.
+    column : str or int, optional
+        Of a table: the column's name, or its number from 1. By default the only one of numbers, or the one
+        called value, values or intensity.
     until_converged : bool
         Whether a run that has not converged is doubled up to three times. If not, just these draws are made,
         and no other sampler takes over.
@@ -78,7 +87,7 @@ def fit(
     Raises
     ------
     InputError
-        If the data cannot be used.
+        If the data cannot be used, or several columns of a table may be meant.
     OptionError
         If an option is out of its range.
 
@@ -91,8 +100,53 @@ def fit(
     (True, 2000)
     """
     plan = Plan(sampler, draws, tune, chains, seed_of(rng), thin, until_converged)
-    levels, source, _ = load(data, n_classes=n_classes, quantization=quantization)
-    return sample(levels, n_classes=n_classes, priors=checked(priors), plan=plan, source=source)
+    known = load(data, n_classes=n_classes, quantization=quantization, column=column)
+    return sample(known, n_classes=n_classes, priors=checked(priors), plan=plan)
+
+
+def sample(
+    data: Data, *, n_classes: int, priors: Priors, plan: Plan, watch: Watch[Posterior] | None = None
+) -> Posterior:
+    """Sample the posterior of the mixture of ``n_classes``; see ``mixture.sampling``.
+
+    ``watch`` is told how many draws are made, of how many, and given what returns the posterior so far.
+    """
+
+    def told(done: int, draws: int, so_far: Callable[[], Run]) -> None:
+        if watch is not None:
+            watch(done, draws, lambda: _posterior(data, plan, so_far()))
+
+    run = sample_levels(
+        data.levels,
+        n_classes=n_classes,
+        priors=priors,
+        plan=plan,
+        source=data.source,
+        watch=told if watch else None,
+    )
+    return _posterior(data, plan, run)
+
+
+def _posterior(data: Data, plan: Plan, run: Run) -> Posterior:
+    return Posterior(
+        steps=run.steps,
+        warmup=run.warmup,
+        values=data.levels.values,
+        counts=data.levels.counts,
+        step=data.levels.step,
+        open_ends=data.levels.open_ends,
+        priors=run.priors.to_dict(),
+        sampler=run.sampler,
+        seed=plan.seed,
+        thinned=plan.thin,
+        state=run.state,
+        notes=run.notes,
+        assignments=run.assignments,
+        source=data.source,
+        column=data.column,
+        truth=data.truth,
+        known_summary=run.summary,
+    )
 
 
 def load(
@@ -101,49 +155,51 @@ def load(
     n_classes: int,
     quantization: Quantization = "auto",
     preprocess: Sequence[str] | str | None = (),
+    column: str | int | None = None,
 ) -> Data:
-    """Read data and count its levels; rows of values cannot be preprocessed."""
-    rows = _as_row(data)
+    """Read data and count its levels; rows of values cannot be preprocessed, and only tables have columns."""
+    rows = _as_row(data, column)
     if rows is None:
         image = preprocessed(as_image(data), preprocess)  # type: ignore[arg-type]
         levels = count_levels(image, quantization=quantization)
         check_classes(levels, n_classes, image.source)
-        return Data(levels, image.source, None)
+        return Data(levels, image.source, notes=(*image.notes, *levels.notes))
     if preprocess:
         raise OptionError(f"preprocess is for images, {rows.source} is a row of values; leave it out")
-    check_whole("n_classes", n_classes, 1, 16)
-    if len(rows.values) < 3 * n_classes - 1:
-        raise InputError(
-            f"{rows.source}: too few values for {n_classes} classes: at least {3 * n_classes - 1} are "
-            f"needed, got {len(rows.values)}; give more, or lower n_classes (-k)"
-        )
     levels = count_samples(rows, quantization=quantization)
-    check_classes(levels, n_classes, rows.source)
-    return Data(levels, rows.source, rows.truth)
+    check_classes(levels, n_classes, rows.source, unit="value")
+    return Data(levels, rows.source, rows.column, rows.truth, rows.notes)
 
 
-def _as_row(data: object) -> Samples | None:
+def _as_row(data: Any, column: str | int | None) -> Samples | None:
     """The data as one row of values; None for an image."""
+    is_path = isinstance(data, str | os.PathLike)
+    if is_path and Path(os.fsdecode(data)).suffix.lower() in TABLES:
+        return read_samples(data, column=column)
+    if column is not None:
+        raise OptionError(
+            f"column (--column) is for tables ({', '.join(TABLES)}), got {column!r}; leave it out"
+        )
     if isinstance(data, Samples):
         return data
-    if isinstance(data, str | os.PathLike):
-        if Path(os.fsdecode(data)).suffix.lower() in TABLES:
-            return read_samples(data)
-        return _row_of_npy(os.fsdecode(data))
-    if isinstance(data, Image) or np.ndim(data) != 1:  # type: ignore[arg-type]
+    if isinstance(data, Image):
         return None
-    return as_samples(data)  # type: ignore[arg-type]
+    if is_path:
+        return _row_of_npy(data)
+    array = as_numbers(data, "array: data")
+    return as_samples(array) if array.ndim == 1 else None
 
 
-def _row_of_npy(path: str) -> Samples | None:
-    """The values of a .npy file with one axis; None for all other files."""
-    if not path.lower().endswith(".npy") or not os.path.isfile(path):
-        return None
+def _row_of_npy(path: str | os.PathLike[str]) -> Samples | None:
+    """The values of a .npy file with one axis; None for all other files, whose reader says what is wrong."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        with open_regular(path) as file:
+            row = read_npy_row(file) if kind_of(file) == "NPY" else None
+    except InputError as error:
+        raise InputError(f"{shown(path)}: {error}") from None
     except (OSError, ValueError):
-        return None  # the reader of pictures says what is wrong
-    return as_samples(array, source=path) if array.ndim == 1 else None
+        return None
+    return None if row is None else as_samples(row, source=os.fsdecode(path))
 
 
 def preprocessed(image: Image, steps: Sequence[str] | str | None) -> Image:
@@ -181,38 +237,10 @@ def seed_of(rng: Rng) -> int:
     return int.from_bytes(words.astype("<u4").tobytes(), "little")
 
 
-def extend_in_pieces(
-    posterior: Posterior,
-    draws: int,
-    *,
-    every: float,
-    checkpoint: Path,
-    show: Callable[[int], None] = lambda done: None,
-) -> Posterior:
-    """Extend, and write a checkpoint every so many seconds; the file is whole at any moment.
-
-    ``show`` is told how many of the draws are made. The result is that of one call of ``extend``.
-    """
-    done, piece, saved = 0, FIRST_PIECE, time.monotonic()
-    while done < draws:
-        began, piece = time.monotonic(), min(piece, draws - done)
-        posterior = posterior.extend(piece)
-        done += piece
-        show(done)
-        if done < draws and time.monotonic() - saved >= every:
-            posterior.save(checkpoint, overwrite=True)
-            saved = time.monotonic()
-        rate = piece / max(time.monotonic() - began, 1e-3)
-        piece = max(FIRST_PIECE, int(rate * min(every, 1.0)))
-    return posterior
-
-
 def save_fit(
     posterior: Posterior,
     folder: str | os.PathLike[str],
     *,
-    source: str,
-    truth: Truth | None = None,
     overwrite: bool = False,
     keep: Iterable[str] = (),
 ) -> None:
@@ -223,8 +251,8 @@ def save_fit(
     OutputError
         If the folder stands already and ``overwrite`` is False, or cannot be written.
     """
-    with staged_folder(folder, overwrite=overwrite, keep=[source, *keep]) as temporary:
+    with staged_folder(folder, overwrite=overwrite, keep=[posterior.source, *keep]) as temporary:
         write_posterior(temporary / "posterior.nc", posterior)
-        summary = record.summarize_posterior(posterior, source, truth)
+        summary = record.summarize_posterior(posterior)
         summary["files"] = ["posterior.nc", SUMMARY]
         (temporary / SUMMARY).write_text(record.to_json(summary) + "\n", "utf-8", "backslashreplace")

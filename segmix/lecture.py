@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,7 +78,7 @@ def replay(
     show : callable
         Is told what comes next.
     """
-    data = simulate_mixture(N_VALUES, *TRUTH, rng=seed)
+    data = replace(simulate_mixture(N_VALUES, *TRUTH, rng=seed), source="lecture")
     show("data, prior, graph and MAP")
     target = _target(data)
     points = _points(data, target, seed)
@@ -118,7 +119,7 @@ def save_replay(
     """Replay the lecture into a folder that appears whole or not at all, with its numbers in summary.json."""
     with staged_folder(folder, overwrite=overwrite) as temporary:
         found = replay(temporary, seed=seed, draws=draws, show=show)
-        summary = summarize_posterior(found.later, "lecture", found.data.truth)
+        summary = summarize_posterior(found.later)
         summary["bad_guesses"] = [one._asdict() for one in found.tries]
         summary["point_estimates"] = {
             name: {
@@ -138,7 +139,7 @@ def describe(lecture: Lecture) -> str:
         (f"{lecture.whole.n_draws:,} draws", lecture.whole),
         ("half of them thrown away, every fifth kept", lecture.later),
     )
-    tables = [f"{name}\n{format_parameters(part, lecture.data.truth)}" for name, part in parts]
+    tables = [f"{name}\n{format_parameters(part)}" for name, part in parts]
     guesses = [("centers", "width", "draws", "means found")] + [
         (
             f"{one.centers[0]:g}, {one.centers[1]:g}",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,17 @@ from numpy.typing import NDArray
 
 from .caches import importable
 from .errors import InputError
+from .imaging.guard import one_line, open_regular
 from .mixture.chains import State, Steps
+from .mixture.judgment import PARAMETERS
 from .mixture.proposals import Proposal
 from .posterior import Posterior
+from .samples import checked_truth
+from .validity import check_posterior, check_seal, seal_of
 
-FORMAT = 2
+FORMAT = 3
 DRAW = ("chain", "draw")
+ATTRIBUTES = ("segmix_format", "sampler", "seed", "thinned", "priors", "notes", "data")
 STATS = {"log_posterior": "lp", "log_weights": "log_weight", "accepted": "accepted", "diverging": "diverging"}
 FLAGS = ("accepted", "diverging")
 Variables = dict[str, tuple[tuple[str, ...], NDArray[Any]]]
@@ -66,26 +72,33 @@ def write_posterior(path: str | os.PathLike[str], posterior: Posterior) -> None:
             for key, (axes, array) in group.items():
                 target.create_variable(key, axes, data=array)
             target.attrs.update(_attributes(posterior) if name == "posterior" else {})
-    Path(path).write_bytes(whole.getvalue())  # a view that outlives a failure crashes Python 3.12
+    written = whole.getvalue()  # a view that outlives a failure crashes Python 3.12
+    with open(path, "wb") as target_file:
+        target_file.writelines([written, seal_of(memoryview(written))])
 
 
 def read_posterior(path: str | os.PathLike[str]) -> Posterior:
-    """Open a file that ``write_posterior`` wrote; see ``Posterior.load``."""
-    import h5netcdf
+    """Open a file that ``write_posterior`` wrote; see ``Posterior.load``.
 
-    from .imaging.guard import open_regular
+    Plain HDF5 is read, because h5netcdf leaves open what it cannot make sense of; and only where the seal is
+    not broken, because HDF5 can hang on damaged files.
+    """
+    import h5py
 
     try:
-        open_regular(path).close()
+        with open_regular(path) as opened:
+            whole = opened.read()
     except InputError as error:
         raise InputError(f"{path}: {error}".replace("picture", "posterior.nc")) from None
     try:
-        with h5netcdf.File(path, "r") as file:
-            return _from_groups(str(path), file.groups)
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
+        check_seal(whole)
+        with h5py.File(path, "r") as file:
+            return _from_groups(str(path), file)
+    except InputError:
+        raise
+    except Exception as error:  # HDF5 and NumPy throw whatever they like on damaged files
         raise InputError(
-            f"{path}: is not a posterior that segmix wrote, or is damaged ({reason}); make it anew"
+            f"{path}: is not a posterior that segmix wrote, or is damaged ({one_line(error)}); make it anew"
         ) from None
 
 
@@ -120,7 +133,7 @@ def _groups(posterior: Posterior) -> dict[str, Variables]:
 
 
 def _parameters(steps: Steps) -> Variables:
-    return {name: ((*DRAW, "class"), getattr(steps, name)) for name in ("weights", "means", "stds")}
+    return {name: ((*DRAW, "class"), getattr(steps, name)) for name in PARAMETERS}
 
 
 def _stats(steps: Steps) -> Variables:
@@ -135,6 +148,8 @@ def _stats(steps: Steps) -> Variables:
 def _attributes(posterior: Posterior) -> dict[str, Any]:
     from . import __version__
 
+    truth = None if posterior.truth is None else posterior.truth._asdict()
+    data = {"source": posterior.source, "column": posterior.column, "truth": truth}
     return {
         "inference_library": "segmix",
         "inference_library_version": __version__,
@@ -145,49 +160,78 @@ def _attributes(posterior: Posterior) -> dict[str, Any]:
         "thinned": posterior.thinned,
         "priors": json.dumps(posterior.priors, sort_keys=True),
         "notes": json.dumps(posterior.notes),
+        "data": json.dumps(data, sort_keys=True),
     }
 
 
 def _from_groups(path: str, groups: Mapping[str, Any]) -> Posterior:
     observed, constant = groups["observed_data"], groups["constant_data"]
-    attributes = groups["posterior"].attrs
+    attributes = {name: _attribute(groups["posterior"].attrs, name) for name in ATTRIBUTES}
     if int(attributes["segmix_format"]) != FORMAT:
         newer = int(attributes["segmix_format"]) > FORMAT
         remedy = "upgrade segmix to open it" if newer else "make it anew"
         raise InputError(f"{path}: was written by {'a newer' if newer else 'an older'} segmix; {remedy}")
-    steps = _steps(groups["posterior"], groups["sample_stats"])
-    has_warmup = "warmup_posterior" in groups
+    steps, warmup = _steps(groups, ""), None
+    if "warmup_posterior" in groups:
+        warmup = _steps(groups, "warmup_")
+    data = json.loads(attributes["data"])
     posterior = Posterior(
-        steps,
-        _steps(groups["warmup_posterior"], groups["warmup_sample_stats"])
-        if has_warmup
-        else steps.select(slice(0)),
-        observed["levels"][...],
-        observed["counts"][...],
-        float(constant["step"][...]),
-        tuple(bool(end) for end in constant["open_ends"][...]),  # type: ignore[arg-type]
-        json.loads(attributes["priors"]),
-        str(attributes["sampler"]),
-        int(attributes["seed"]),
-        int(attributes["thinned"]),
-        _state_from(path, groups),
-        tuple(json.loads(attributes["notes"])),
-        groups["posterior"]["assignment"][...] if "assignment" in groups["posterior"] else None,
+        steps=steps,
+        warmup=warmup or steps.select(slice(0)),
+        values=_array(observed["levels"]),
+        counts=_array(observed["counts"]),
+        step=float(_array(constant["step"])),
+        open_ends=tuple(bool(end) for end in _array(constant["open_ends"])),  # type: ignore[arg-type]
+        priors=json.loads(attributes["priors"]),
+        sampler=attributes["sampler"],
+        seed=int(attributes["seed"]),
+        thinned=int(attributes["thinned"]),
+        notes=tuple(json.loads(attributes["notes"])),
+        assignments=_array(groups["posterior"]["assignment"])
+        if "assignment" in groups["posterior"]
+        else None,
+        source=data["source"],
+        column=data["column"],
+        truth=None if data["truth"] is None else checked_truth(**data["truth"]),
     )
-    return posterior
+    check_posterior(posterior)
+    if "sampler_state" not in constant:
+        return posterior
+    return replace(posterior, state=_state_from(path, _array(constant["sampler_state"]).tobytes(), posterior))
 
 
-def _steps(parameters: Mapping[str, Any], stats: Mapping[str, Any]) -> Steps:
-    found = {name: stats[key][...] for name, key in STATS.items() if key in stats}
+def _attribute(attributes: Any, name: str) -> Any:
+    """A text or a number; HDF5 keeps it in an array, whose size is looked at before memory is taken."""
+    if math.prod(attributes.get_id(name).shape) != 1:
+        raise ValueError(f"{name} is more than one text or number")
+    value = attributes[name]
+    return value if isinstance(value, str) else np.asarray(value).item()
+
+
+def _array(dataset: Any) -> NDArray[Any]:
+    """A variable's numbers, unless it claims more than the file holds."""
+    size = os.path.getsize(dataset.file.filename)
+    if dataset.dtype.kind not in "iuf" or dataset.nbytes > size:
+        raise ValueError(f"{dataset.name} claims {dataset.nbytes} bytes of {dataset.dtype} out of {size}")
+    return np.asarray(dataset[...])
+
+
+def _steps(groups: Mapping[str, Any], prefix: str) -> Steps:
+    parameters, stats = groups[f"{prefix}posterior"], groups[f"{prefix}sample_stats"]
+    found = {name: _array(stats[key]) for name, key in STATS.items() if key in stats}
     found |= {name: found[name].astype(bool) for name in FLAGS if name in found}
-    return Steps(*(parameters[name][...] for name in ("weights", "means", "stds")), **found)
+    return Steps(*(_array(parameters[name]) for name in PARAMETERS), **found)
 
 
-def _model_digest(values: Any, counts: Any, step: float, priors: str) -> str:
-    """Tell whether data and priors are those that the chains ran on."""
-    digest = hashlib.sha256(np.ascontiguousarray(values, np.float64).tobytes())
-    digest.update(np.ascontiguousarray(counts, np.int64).tobytes())
-    digest.update(f"{step!r} {priors}".encode())
+def _digest(posterior: Posterior, state: Mapping[str, Any]) -> str:
+    """Tell whether all that further draws depend on is as it was when the chains stopped."""
+    digest = hashlib.sha256(np.ascontiguousarray(posterior.values, np.float64).tobytes())
+    digest.update(np.ascontiguousarray(posterior.counts, np.int64).tobytes())
+    known = (
+        posterior.step, [bool(end) for end in posterior.open_ends], posterior.priors, posterior.sampler,
+        str(posterior.seed), posterior.thinned, state,
+    )  # fmt: skip
+    digest.update(json.dumps(known, sort_keys=True).encode())
     return digest.hexdigest()
 
 
@@ -199,26 +243,15 @@ def _state_to_dict(posterior: Posterior) -> dict[str, Any]:
         for name, part in state._asdict().items()
         if name != "proposal"
     }
-    priors = json.dumps(posterior.priors, sort_keys=True)
-    return {
-        "model": _model_digest(posterior.values, posterior.counts, posterior.step, priors),
-        "proposal": [part.tolist() for part in state.proposal],
-        **listed,
-    }
+    listed["proposal"] = [part.tolist() for part in state.proposal]
+    return {"digest": _digest(posterior, listed), **listed}
 
 
-def _state_from(path: str, groups: Mapping[str, Any]) -> State | None:
-    constant, observed = groups["constant_data"], groups["observed_data"]
-    if "sampler_state" not in constant:
-        return None
-    stored = json.loads(constant["sampler_state"][...].tobytes())
-    model = _model_digest(
-        observed["levels"][...], observed["counts"][...], float(constant["step"][...]),
-        groups["posterior"].attrs["priors"],
-    )  # fmt: skip
-    if stored.pop("model") != model:
+def _state_from(path: str, text: bytes, posterior: Posterior) -> State:
+    stored = json.loads(text)
+    if stored.pop("digest") != _digest(posterior, stored):
         raise InputError(
-            f"{path}: its data or priors were changed after it was sampled; sample anew with these priors"
+            f"{path}: its data, priors or sampling were changed after it was sampled; sample anew with these"
         )
     proposal = Proposal(*(np.array(part) for part in stored.pop("proposal")))
     step, generators = stored.pop("step"), tuple(stored.pop("generators"))

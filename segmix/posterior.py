@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import InitVar, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,18 +14,12 @@ from numpy.typing import NDArray
 from .diagnostics import ParameterSummary, Verdict
 from .errors import OptionError, check_whole
 from .imaging.levels import Levels
-from .mixture.chains import State, Steps, join
+from .mixture.chains import State, Steps, Watch, join, run_thinned
+from .mixture.judgment import judge_steps, summarize_parameters, weights_k
+from .mixture.plan import check_more
 from .mixture.priors import Priors
-from .mixture.sampling import (
-    MAX_NUMBERS,
-    PARAMETERS,
-    Plan,
-    judge_steps,
-    resume,
-    sample_levels,
-    summarize_parameters,
-    weights_k,
-)
+from .mixture.sampling import resume
+from .samples import Truth
 
 Array = NDArray[np.float64]
 
@@ -61,6 +55,10 @@ class Posterior:
         What the sampler had to do beside what was asked.
     assignments : (n_chains, n_draws, n) uint8 or None
         The class of every value, in ascending order, of the sampler "pymc-lecture".
+    source, column : str, and str or None
+        The data: the path as given, or "array"; of a table the column too.
+    truth : Truth or None
+        The mixture that the data were made from, where it is known.
     """
 
     steps: Steps
@@ -76,6 +74,14 @@ class Posterior:
     state: State | None = None
     notes: tuple[str, ...] = ()
     assignments: NDArray[np.uint8] | None = None
+    source: str = "array"
+    column: str | None = None
+    truth: Truth | None = None
+    known_summary: InitVar[dict[str, ParameterSummary] | None] = None
+
+    def __post_init__(self, known_summary: dict[str, ParameterSummary] | None) -> None:
+        if known_summary is not None:
+            vars(self)["_summary"] = known_summary
 
     @property
     def weights(self) -> Array:
@@ -137,13 +143,11 @@ class Posterior:
         """Weights, means and stds of n evenly spaced draws of all chains (all by default), (n, n_classes)."""
         size = self.n_chains * self.n_draws
         chosen = slice(None) if n is None else np.linspace(0, size - 1, min(n, size)).astype(int)
-        weights, means, stds = (
-            getattr(self, name).reshape(size, self.n_classes)[chosen] for name in PARAMETERS
-        )
+        weights, means, stds = (part.reshape(size, self.n_classes)[chosen] for part in self.steps.parameters)
         return weights, means, stds
 
     def summary(self) -> dict[str, ParameterSummary]:
-        """Mean, sd, central 94 % interval, MCSE, ESS and R-hat of every parameter, by name ("means[0]")."""
+        """Mean, sd, 94 % interval, MCSE, ESS and R-hat of every parameter, by name ("means[0]")."""
         return self._summary
 
     @cached_property
@@ -167,13 +171,15 @@ class Posterior:
             f"{self.sampler}, {state}>"
         )
 
-    def extend(self, draws: int) -> Posterior:
+    def extend(self, draws: int, *, watch: Watch[Posterior] | None = None) -> Posterior:
         """Go on with the chains where they stand.
 
         Parameters
         ----------
         draws : int
             How many more to keep of each chain, thinned like those before.
+        watch : callable, optional
+            Is told how many draws are made, of how many, and given what returns the posterior so far.
 
         Returns
         -------
@@ -185,18 +191,21 @@ class Posterior:
         OptionError
             If ``draws`` is out of its range, or the chains' end was cut off by ``sel`` or ``thin``.
         """
-        check_whole("draws", draws, 1, MAX_NUMBERS // (self.n_chains * self.n_classes * self.thinned))
+        each = self.n_chains * self.n_classes
+        check_more(draws, held=self.n_draws, each=each, thinned=self.thinned)
         if self.state is None:
             raise OptionError(
                 "extend needs the end of every chain, which sel or thin cut off and PyMC does not give; "
                 "extend first, or sample by independence or gibbs"
             )
-        chains = resume(
-            self.levels, Priors.from_dict(dict(self.priors)), sampler=self.sampler, seed=self.seed,
-            state=self.state,
-        )  # fmt: skip
-        more = chains.run(draws * self.thinned).thin(self.thinned)
-        return replace(self, steps=join([self.steps, more]), state=chains.state)
+        priors = Priors.from_dict(dict(self.priors))
+        chains = resume(self.levels, priors, sampler=self.sampler, seed=self.seed, state=self.state)
+
+        def longer(more: Steps, state: State) -> Posterior:
+            return replace(self, steps=join([self.steps, more]), state=state)
+
+        more = run_thinned(chains, draws, self.thinned, longer, watch)
+        return longer(more, chains.state)
 
     def sel(
         self, *, draw: slice | None = None, chain: int | slice | Sequence[int] | None = None
@@ -290,14 +299,3 @@ class Posterior:
         from .netcdf import read_posterior
 
         return read_posterior(path)
-
-
-def sample(levels: Levels, *, n_classes: int, priors: Priors, plan: Plan, source: str = "array") -> Posterior:
-    """Sample the posterior of the mixture of ``n_classes`` on levels; see ``mixture.sampling``."""
-    run, resolved = sample_levels(levels, n_classes=n_classes, priors=priors, plan=plan, source=source)
-    posterior = Posterior(
-        run.steps, run.warmup, levels.values, levels.counts, levels.step, levels.open_ends,
-        resolved.to_dict(), run.sampler, plan.seed, plan.thin, run.state, run.notes, run.assignments,
-    )  # fmt: skip
-    posterior.__dict__["_summary"] = run.summary  # known already
-    return posterior

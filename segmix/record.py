@@ -16,9 +16,8 @@ from .diagnostics import ParameterSummary
 from .imaging.image import Image
 from .imaging.levels import Levels
 from .mixture.density import log_table, observe
-from .mixture.sampling import PARAMETERS
+from .mixture.judgment import PARAMETERS
 from .posterior import Posterior
-from .samples import Truth
 
 Array = NDArray[np.float64]
 
@@ -49,10 +48,13 @@ def summarize_segmentation(
     return _as_finite(image | known | {"classes": classes, "cautions": cautions})
 
 
-def summarize_posterior(posterior: Posterior, source: str, truth: Truth | None = None) -> dict[str, Any]:
+def summarize_posterior(posterior: Posterior) -> dict[str, Any]:
     """Collect data, model, classes, verdict, versions, and the truth if it is known; finite numbers only."""
-    data = {"source": source, "levels": len(posterior.values), "values": int(posterior.counts.sum())}
-    known = {"truth": truth._asdict()} if truth is not None else {}
+    data: dict[str, Any] = {"source": posterior.source}
+    if posterior.column is not None:
+        data["column"] = posterior.column
+    data |= {"levels": len(posterior.values), "values": int(posterior.counts.sum())}
+    known = {"truth": posterior.truth._asdict()} if posterior.truth is not None else {}
     return _as_finite({"data": data} | _describe_posterior(posterior) | known)
 
 
@@ -164,8 +166,9 @@ def format_table(posterior: Posterior, areas: Sequence[Area], foreground: tuple[
     return "\n".join([*lay_out(rows), legend, *_verdict_lines(posterior)])
 
 
-def format_parameters(posterior: Posterior, truth: Truth | None = None) -> str:
+def format_parameters(posterior: Posterior) -> str:
     """Lay out the classes of a fit with their 94 % intervals, beside the truth where it is known."""
+    truth = posterior.truth
     rows = [_HEADER, *(_row(posterior, k) for k in range(posterior.n_classes))]
     if truth is not None:
         order = np.argsort(truth.means)

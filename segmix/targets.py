@@ -45,7 +45,7 @@ def check_target(target: PathLike, *, overwrite: bool = False, keep: Sequence[Pa
     check_replaceable(target, keep)
 
 
-def check_file(target: PathLike, *, overwrite: bool = False) -> None:
+def check_file(target: PathLike, *, overwrite: bool = False, keep: Sequence[PathLike] = ()) -> None:
     """Refuse a file that could not be written, before any work is done for it.
 
     Parameters
@@ -54,6 +54,8 @@ def check_file(target: PathLike, *, overwrite: bool = False) -> None:
         The file to be written. Missing parents are made later.
     overwrite : bool
         Whether a regular file may stand there already.
+    keep : sequence of paths
+        Files that must survive, such as the input; a target that is one of them is refused.
 
     Raises
     ------
@@ -69,6 +71,11 @@ def check_file(target: PathLike, *, overwrite: bool = False) -> None:
         raise OutputError(
             f"{target}: exists already; choose another name, or replace it by --overwrite (overwrite=True)"
         )
+    for path in keep:
+        if os.path.exists(path) and os.path.exists(target) and os.path.samefile(path, target):
+            raise OutputError(
+                f"{target}: is the input {os.fspath(path)}, which must stay; choose another name"
+            )
 
 
 def check_place(folder: PathLike) -> None:

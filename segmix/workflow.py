@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .errors import ConvergenceWarning, OptionError, check_whole
-from .fitting import Rng, checked, preprocessed, seed_of
+from .fitting import Data, Rng, checked, preprocessed, sample, seed_of
 from .imaging.image import Image, as_image
 from .imaging.levels import Quantization, count_levels
+from .mixture.plan import Plan, Sampler, check_classes
 from .mixture.priors import Priors
-from .mixture.sampling import Plan, Sampler, check_classes
-from .posterior import sample
 from .segmentation import Segmentation
 
 Foreground = Literal["bright", "dark"] | int | Sequence[int]
@@ -32,6 +31,7 @@ def segment(
     draws: int = 1000,
     tune: int | None = None,
     chains: int = 4,
+    thin: int = 1,
     quantization: Quantization = "auto",
     preprocess: Sequence[str] | str | None = (),
     domain: ArrayLike | None = None,
@@ -50,9 +50,9 @@ def segment(
     priors : Priors, optional
         Default: weakly informative and scaled to the data.
     sampler : "independence", "gibbs", "nuts" or "pymc-lecture"
-    draws, tune, chains : int
-        Draws kept and thrown away a chain, and chains. A run that has not converged is doubled up to
-        three times.
+    draws, tune, chains, thin : int
+        Draws kept and steps thrown away a chain, chains, and of how many steps one is kept. A run that has
+        not converged is doubled up to three times.
     quantization : "auto", float or None
         Width of the interval that a recorded level stands for; None for the plain normal density.
     preprocess : sequence of str, or str
@@ -88,14 +88,14 @@ def segment(
     >>> int((result.mask != truth).sum()), result.posterior.converged
     (9, True)
     """
-    plan = Plan(sampler, draws, tune, chains, seed_of(rng))
+    plan = Plan(sampler, draws, tune, chains, seed_of(rng), thin)
     priors = checked(priors)
     original = as_image(image, domain=domain)
     processed = preprocessed(original, preprocess)
     levels = count_levels(processed, quantization=quantization)
     check_classes(levels, n_classes, original.source)
     labels = _foreground_labels(foreground, n_classes)
-    posterior = sample(levels, n_classes=n_classes, priors=priors, plan=plan, source=original.source)
+    posterior = sample(Data(levels, original.source), n_classes=n_classes, priors=priors, plan=plan)
     if not posterior.converged:
         reasons = "; ".join(posterior.verdict.reasons)
         warnings.warn(

@@ -8,7 +8,7 @@ from scipy.special import ndtri
 from scipy.stats import binom, chi2, norm
 
 from segmix.diagnostics import effective_sample_size
-from segmix.mixture.sampling import PARAMETERS
+from segmix.mixture.judgment import PARAMETERS
 from segmix.posterior import Posterior
 
 Array = NDArray[np.float64]

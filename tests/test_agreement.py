@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 
 from segmix import Priors
+from segmix.fitting import Data, sample
 from segmix.imaging.image import Image
 from segmix.imaging.levels import Levels, Quantization, count_levels
 from segmix.mixture.distributions import HalfNormal
-from segmix.mixture.sampling import Plan, Sampler
-from segmix.posterior import Posterior, sample
+from segmix.mixture.plan import Plan, Sampler
+from segmix.posterior import Posterior
 
 from .monte_carlo import Estimates, compare, estimate, names, stack
 
@@ -41,7 +42,9 @@ def levels_of(name: str, quantization: Quantization | str = "as recorded") -> Le
 def draw(name: str, sampler: Sampler, levels: Levels, priors: Priors) -> Posterior:
     """Four chains of six thousand draws."""
     n_classes = sum(key.startswith("means") for key in CASES[name]["posterior"])
-    return sample(levels, n_classes=n_classes, priors=priors, plan=Plan(sampler, DRAWS, None, 4, seed=5))
+    return sample(
+        Data(levels), n_classes=n_classes, priors=priors, plan=Plan(sampler, DRAWS, None, 4, seed=5)
+    )
 
 
 @cache

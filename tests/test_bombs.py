@@ -163,6 +163,6 @@ def test_a_header_within_a_raised_limit_does_not_take_memory_either(tmp_path):
     path = tmp_path / "a.npy"
     path.write_bytes(npy_claiming((10**6, 10**6)))
     with pytest.raises(
-        InputError, match="the file ends early, 64 of 8000000000000 bytes of pixels are there; copy"
+        InputError, match="the file is truncated, 64 of 8000000000000 bytes of numbers are there; copy"
     ):
         read_image(path, max_pixels=10**13)

@@ -20,8 +20,8 @@ from segmix.imaging.levels import count_levels
 from segmix.mixture.density import Observed, Parameters, Target, observe
 from segmix.mixture.gibbs import model_of
 from segmix.mixture.gibbs_kernels import sweep
+from segmix.mixture.plan import Sampler
 from segmix.mixture.priors import ResolvedPriors
-from segmix.mixture.sampling import Sampler
 
 from .monte_carlo import MIN_P, N_RANKS, check_calibration, rank, stack
 

@@ -93,6 +93,7 @@ def test_every_option_reaches_the_library(here, capsys, monkeypatch, write_pictu
         "none,255",
     ]
     options += ["--sampler", "gibbs", "--draws", "400", "--tune", "300", "--chains", "3", "--seed", "7"]
+    options += ["--thin", "2"]
     options += [
         "--preprocess",
         "crop:0,0,20,32",
@@ -124,6 +125,7 @@ def test_every_option_reaches_the_library(here, capsys, monkeypatch, write_pictu
         "draws": 400,
         "tune": 300,
         "chains": 3,
+        "thin": 2,
         "rng": 7,
     }
 

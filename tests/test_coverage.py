@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 from segmix import Priors
+from segmix.fitting import Data, sample
 from segmix.imaging.image import Image
 from segmix.imaging.levels import Quantization, count_levels
 from segmix.mixture.distributions import Dirichlet, InverseGamma, Normal
+from segmix.mixture.plan import Plan, Sampler
 from segmix.mixture.priors import ResolvedPriors
-from segmix.mixture.sampling import Plan, Sampler
-from segmix.posterior import sample
 
 from .monte_carlo import MIN_P, check_calibration, is_calibrated, names, rank, stack
 
@@ -61,7 +61,9 @@ def simulate(
         exact = rng.normal(means[labels], stds[labels])
         picture = Image(np.clip(np.rint(exact / step) * step, *limits), limits=limits)
         levels = count_levels(picture, quantization=quantization)
-        posterior = sample(levels, n_classes=2, priors=priors, plan=Plan(sampler, 500, None, 2, seed=number))
+        posterior = sample(
+            Data(levels), n_classes=2, priors=priors, plan=Plan(sampler, 500, None, 2, seed=number)
+        )
         truth = np.concatenate([weights, means, stds])
         draws = np.moveaxis(stack(posterior), 2, 0)
         summary = [posterior.summary()[name] for name in names(2)]

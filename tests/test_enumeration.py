@@ -23,7 +23,7 @@ from segmix.mixture.density import Observed, Parameters, Target
 from segmix.mixture.distributions import InverseGamma, ScaledNormal
 from segmix.mixture.gibbs import model_of
 from segmix.mixture.gibbs_kernels import sweep
-from segmix.mixture.sampling import Sampler
+from segmix.mixture.plan import Sampler
 
 from .monte_carlo import MAX_Z
 

@@ -1,5 +1,6 @@
 """A chain that is continued is the chain that never stopped."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,11 @@ import pytest
 import segmix
 from segmix import Posterior, Priors
 from segmix.errors import InputError, OptionError
+from segmix.fitting import Data, sample
 from segmix.imaging.levels import Levels
+from segmix.mixture import plan as plans
 from segmix.mixture.independence import BLOCK
-from segmix.mixture.sampling import Plan, Sampler
-from segmix.posterior import sample
+from segmix.mixture.plan import Plan, Sampler
 
 from .test_posterior import assert_same
 
@@ -25,7 +27,7 @@ def levels() -> Levels:
 
 def run(levels: Levels, draws: int, sampler: Sampler = "independence", **options: int) -> Posterior:
     plan = Plan(sampler, draws, 70, 2, 3, until_converged=False, **options)
-    return sample(levels, n_classes=2, priors=Priors(), plan=plan)
+    return sample(Data(levels), n_classes=2, priors=Priors(), plan=plan)
 
 
 @pytest.mark.parametrize("sampler", ["independence", "gibbs"])
@@ -87,13 +89,53 @@ def test_wrong_selections(levels: Levels, selection: dict[str, object]) -> None:
         run(levels, 10).sel(**selection)  # type: ignore[arg-type]
 
 
-def test_changed_priors_are_found(levels: Levels, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("priors", None),
+        ("sampler", "gibbs"),
+        ("seed", "4"),
+        ("thinned", 2),
+        ("step", 0.5),
+        ("open_ends", [0, 1]),
+    ],
+)
+def test_what_was_changed_after_sampling_is_found(
+    levels: Levels, tmp_path: Path, name: str, value: object
+) -> None:
     import h5netcdf
 
     path = tmp_path / "posterior.nc"
     run(levels, 10).save(path)
     with h5netcdf.File(path, "r+") as file:
         attributes = file["posterior"].attrs
-        attributes["priors"] = attributes["priors"].replace("normal", "uniform", 1)
-    with pytest.raises(InputError, match="its data or priors were changed after it was sampled; sample anew"):
+        if name in ("step", "open_ends"):
+            assert np.any(file["constant_data"][name][...] != value)
+            file["constant_data"][name][...] = value
+        elif name == "priors":
+            attributes["priors"] = attributes["priors"].replace("[", "[1", 1)
+        else:
+            assert attributes[name] != value
+            attributes[name] = value
+    with pytest.raises(InputError, match=r"its data, priors or sampling were changed .*; sample anew"):
         Posterior.load(path)
+
+
+def test_only_chains_that_are_known_go_on(levels: Levels) -> None:
+    with pytest.raises(OptionError, match="sampler must be independence or gibbs to go on, got 'nuts'"):
+        dataclasses.replace(run(levels, 10), sampler="nuts").extend(5)
+
+
+def test_a_posterior_cannot_grow_beyond_its_limit(levels: Levels, monkeypatch: pytest.MonkeyPatch) -> None:
+    posterior, plain = run(levels, 60), run(levels, 40, thin=5)
+    monkeypatch.setattr(plans, "MAX_NUMBERS", 400)  # 100 draws of two chains and two classes
+    watched: list[int] = []
+    with pytest.raises(OptionError, match="draws must be a whole number from 1 to 40, got 41"):
+        posterior.extend(41, watch=lambda done, draws, so_far: watched.append(done))
+    assert watched == []
+    whole = posterior.extend(40)
+    with pytest.raises(OptionError, match="at most 100 draws a chain, this one has 100; thin it"):
+        whole.extend(1)
+    assert whole.thin(5).extend(20).n_draws == 40
+    with pytest.raises(OptionError, match="draws must be a whole number from 1 to 20, got 21"):
+        plain.extend(21)

@@ -2,9 +2,7 @@
 
 import json
 import os
-import subprocess
-import sys
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +10,8 @@ import pytest
 from segmix_cli.main import run
 
 import segmix
-from segmix import Posterior, Priors, fit, simulate_mixture
-from segmix.errors import InputError, OptionError, OutputError
-from segmix.fitting import extend_in_pieces
+from segmix import Priors, fit, simulate_mixture
+from segmix.errors import InputError, OptionError
 
 from .test_posterior import assert_same
 
@@ -48,8 +45,9 @@ def test_rows_of_values_of_every_kind_are_one_fit(tmp_path: Path) -> None:
     samples = simulate_mixture(200, *LECTURE, rng=5)
     np.save(tmp_path / "a.npy", samples.values)
     fits = [fit(data, rng=1, draws=100) for data in (samples, samples.values, tmp_path / "a.npy")]
-    assert_same(fits[0], fits[1])
-    assert_same(fits[0], fits[2])
+    assert_same(fits[0], replace(fits[1], truth=samples.truth))
+    assert fits[2].source == str(tmp_path / "a.npy")
+    assert_same(fits[1], replace(fits[2], source="array"))
 
 
 def test_exactly_the_draws_asked_for() -> None:
@@ -61,7 +59,7 @@ def test_exactly_the_draws_asked_for() -> None:
 @pytest.mark.parametrize(
     ("data", "options", "error", "message"),
     [
-        ([1.0, 2.0], {}, InputError, "too few values for 2 classes: at least 5 are needed, got 2"),
+        ([1.0, 2.0], {}, InputError, "too few values for 2 classes: at least 5 must count, got 2"),
         ([1.0], {"n_classes": 1}, InputError, "too few values"),
         ([1.0] * 9, {}, InputError, "constant"),
         ([1.0, 2.0] * 9, {"n_classes": 3}, InputError, "distinct"),
@@ -78,34 +76,6 @@ def test_data_that_cannot_be_fitted(
         fit(data, **options)  # type: ignore[arg-type]
 
 
-def test_pieces_and_checkpoints_change_nothing(tmp_path: Path) -> None:
-    short = fit(simulate_mixture(200, *LECTURE, rng=5), draws=50, until_converged=False, rng=1)
-    told: list[int] = []
-    checkpoint = tmp_path / "a.checkpoint.nc"
-    pieced = extend_in_pieces(short, 900, every=0.0, checkpoint=checkpoint, show=told.append)
-    assert_same(pieced, short.extend(900))
-    assert told[0] == 200
-    assert told[-1] == 900
-    part = Posterior.load(checkpoint)
-    assert_same(part.extend(950 - part.n_draws), pieced)
-
-
-def test_a_full_disk_keeps_the_earlier_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    short = fit(simulate_mixture(200, *LECTURE, rng=5), draws=50, until_converged=False, rng=1)
-    checkpoint = tmp_path / "a.checkpoint.nc"
-    short.save(checkpoint)
-    before = checkpoint.read_bytes()
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(segmix.netcdf, "write_posterior", full)
-    with pytest.raises(OutputError, match=r"No space left on device.*make room"):
-        extend_in_pieces(short, 900, every=0.0, checkpoint=checkpoint)
-    assert checkpoint.read_bytes() == before
-    assert os.listdir(tmp_path) == ["a.checkpoint.nc"]
-
-
 def test_fit_and_continue_in_the_shell(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lecture = ["--prior", "lecture", "--seed", "1", "--draws"]
     assert run(["fit", "data.csv", "-o", "out", *lecture, "600"]) == 0
@@ -115,10 +85,12 @@ def test_fit_and_continue_in_the_shell(table: Path, capsys: pytest.CaptureFixtur
     assert sorted(os.listdir("out/data")) == ["posterior.nc", "summary.json"]
     summary = json.loads(Path("out/data/summary.json").read_text("utf-8"))
     assert summary["truth"]["means"] == [100, 200]
+    assert summary["data"] == {"source": "data.csv", "column": "value", "levels": 300, "values": 300}
     assert summary["sampling"]["draws"] == 600
     assert run(["continue", "out/data/posterior.nc", "-o", "more", "--draws", "400", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["sampling"]["draws"], record["output"]) == (1000, "more/data")
+    assert (record["truth"], record["data"]) == (summary["truth"], summary["data"])
     assert (
         run(["fit", "data.csv", "-o", "whole", "--prior", "lecture", "--seed", "1", "--draws", "1000"]) == 0
     )
@@ -132,10 +104,25 @@ def test_fit_and_continue_in_the_shell(table: Path, capsys: pytest.CaptureFixtur
         (["fit", "none.csv", "-o", "out"], 1, "none.csv: no such file"),
         (["fit", "data.csv", "-o", "out", "--preprocess", "median:1"], 2, "preprocess is for images"),
         (["fit", "data.csv", "-o", "out", "-k", "17"], 2, "-k"),
+        (
+            ["fit", "same.csv", "-o", "out"],
+            1,
+            "same.csv: is constant (every value is 7), so it has no 2 classes",
+        ),
+        (
+            ["fit", "few.csv", "-o", "out"],
+            1,
+            "few.csv: too few values for 2 classes: at least 5 must count, got 2",
+        ),
+        (["fit", "two.csv", "-o", "out", "-k", "3"], 1, "at most the number of distinct values (2), got 3"),
         (["fit", "data.csv", "-o", ""], 2, "--output must name a folder"),
         (["continue", "data.csv", "-o", "out"], 1, "is not a posterior that segmix wrote"),
         (["continue", "none.nc", "-o", "out"], 1, "none.nc: no such file"),
         (["simulate", "mixture", "--means", "1,x"], 2, "--means must be numbers"),
+        *(
+            (["simulate", "mixture", "--p", p], 2, f"--p must be a share above 0 and at most 1, got {p!r}")
+            for p in ("1.5", "0", "-0.5")
+        ),
         (["simulate", "mixture", "--means", "1,2,3"], 2, "must have one number a class each"),
         (["simulate", "mixture", "-o", "a.png"], 2, "--output must end in .csv or .txt"),
     ],
@@ -143,6 +130,9 @@ def test_fit_and_continue_in_the_shell(table: Path, capsys: pytest.CaptureFixtur
 def test_wrong_input_is_told_in_one_line(
     table: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, message: str
 ) -> None:
+    tables = {"same.csv": [7] * 9, "few.csv": [1, 2], "two.csv": [1, 2] * 9}
+    for name, values in tables.items():
+        Path(name).write_text("".join(f"{value}\n" for value in values))
     capsys.readouterr()
     assert run(arguments) == status
     out, err = capsys.readouterr()
@@ -150,23 +140,21 @@ def test_wrong_input_is_told_in_one_line(
     (line,) = [line for line in err.splitlines() if not line.startswith("segmix: note:")]
     assert line.startswith("segmix: error: ")
     assert message in line
-    assert sorted(os.listdir()) == ["data.csv"]
+    assert sorted(os.listdir()) == sorted(["data.csv", *tables])
 
 
-def test_a_killed_run_goes_on_from_its_checkpoint(table: Path) -> None:
-    command = [sys.executable, "-m", "segmix_cli"]
-    options = ["--sampler", "gibbs", "--seed", "1", "--chains", "2", "--allow-unconverged", "-q"]
-    endless = [*command, "fit", "data.csv", "-o", "out", "--draws", "1000000", "--every", "0.2", *options]
-    process = subprocess.Popen(endless)
-    checkpoint = Path("out/data.checkpoint.nc")
-    deadline = time.monotonic() + 60
-    while not checkpoint.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    part = Posterior.load(checkpoint)
-    assert run(["continue", str(checkpoint), "-o", "out", "--draws", "100", "--allow-unconverged", "-q"]) == 0
-    draws = str(part.n_draws + 100)
-    assert run(["fit", "data.csv", "-o", "once", "--draws", draws, "--exactly", *options]) == 0
-    again, once = (Posterior.load(f"{name}/data/posterior.nc") for name in ("out", "once"))
-    assert_same(again, once)
+def test_a_column_is_named_in_the_shell(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = simulate_mixture(40, *LECTURE, rng=5).values.reshape(20, 2)
+    Path("two.csv").write_text("a,b\n" + "".join(f"{x},{y}\n" for x, y in rows.tolist()))
+    for command in (["fit", "two.csv", "-o", "out"], ["compare", "two.csv"]):
+        assert run(command) == 1
+        assert "two.csv: 2 columns hold numbers (a, b); name one with --column" in capsys.readouterr().err
+    few = ["--column", "b", "--seed", "1", "--draws", "300"]
+    assert run(["fit", "two.csv", "-o", "out", *few, "--json", "--allow-unconverged"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["data"]["column"], record["data"]["values"]) == ("b", 20)
+    assert run(["compare", "two.csv", "--methods", "kmeans", "--column", "2"]) == 0
+    assert run(["fit", "two.csv", "-o", "no", "--column", "c"]) == 2
+    Path("one.csv").write_text("x,value\n" + "".join(f"{x},{y}\n" for x, y in rows.tolist()))
+    assert run(["fit", "one.csv", "-o", "out", "--draws", "300", "--allow-unconverged"]) == 0
+    assert "one.csv: took the column 'value'" in capsys.readouterr().err

@@ -16,12 +16,13 @@ from scipy.stats import chisquare
 from segmix import Priors
 from segmix.areas import draw_areas
 from segmix.diagnostics import effective_sample_size
+from segmix.fitting import Data, sample
 from segmix.imaging.image import Image
 from segmix.imaging.levels import Levels, count_levels
 from segmix.mixture.density import Parameters, Target, class_probabilities, observe, unpack
 from segmix.mixture.distributions import Dirichlet, Normal, Uniform
-from segmix.mixture.sampling import Plan, Sampler
-from segmix.posterior import Posterior, sample
+from segmix.mixture.plan import Plan, Sampler
+from segmix.posterior import Posterior
 
 from .exact_posterior import CASES, Case, log_densities, solve
 from .monte_carlo import MAX_Z, compare, estimate, exactly, stack
@@ -45,7 +46,7 @@ def levels_of(case: Case) -> Levels:
 def draw(name: str, sampler: Sampler, levels: Levels, priors: Priors) -> Posterior:
     """Four chains of six thousand draws."""
     plan = Plan(sampler, DRAWS, None, 4, seed=8, until_converged=False)
-    return sample(levels, n_classes=len(CASES[name].means), priors=priors, plan=plan)
+    return sample(Data(levels), n_classes=len(CASES[name].means), priors=priors, plan=plan)
 
 
 @cache
@@ -100,7 +101,7 @@ def test_every_draw_has_ascending_means_and_is_in_the_support(
     case = CASES["k2-overlapping-priors"]
     for seed in range(seeds):
         plan = Plan(sampler, draws, tune, 4, seed)
-        posterior = sample(levels_of(case), n_classes=2, priors=case.priors, plan=plan)
+        posterior = sample(Data(levels_of(case)), n_classes=2, priors=case.priors, plan=plan)
         assert (np.diff(posterior.means, axis=2) > 0).all()
         assert np.isfinite(posterior.log_posterior).all()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from segmix import Dirichlet, InverseGamma, Normal, Posterior, Priors, fit, simulate_mixture
-from segmix.mixture.sampling import GOOD_ACCEPTANCE
+from segmix.mixture.judgment import GOOD_ACCEPTANCE
 
 from .monte_carlo import compare, estimate, stack
 

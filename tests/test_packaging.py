@@ -107,4 +107,8 @@ def test_packages_import_by_their_installed_name(name):
 
 def test_types_are_shipped():
     assert (ROOT / "segmix" / "py.typed").exists()
-    assert PROJECT["tool"]["setuptools"]["package-data"]["segmix"] == ["py.typed", "*.pyi"]
+    assert PROJECT["tool"]["setuptools"]["package-data"]["segmix"] == [
+        "py.typed",
+        "*.pyi",
+        "potts/agreements.json",
+    ]

@@ -162,6 +162,19 @@ def test_the_command_draws(here: Path, posterior: Posterior, capsys: pytest.Capt
     assert sorted(os.listdir()) == ["posterior.nc", "trace.png"]
 
 
+def test_a_figure_never_replaces_its_posterior(
+    here: Path, posterior: Posterior, capsys: pytest.CaptureFixture[str]
+) -> None:
+    posterior.save("a.png")
+    posterior.save("b.dot")
+    os.link("a.png", "c.png")
+    for name, target in (("a.png", "./a.png"), ("a.png", "c.png"), ("b.dot", "b.dot")):
+        kind = "graph" if name == "b.dot" else "trace"
+        assert run(["plot", kind, name, "-o", target, "--overwrite"]) == 1
+        assert f"is the input {name}, which must stay; choose another name" in capsys.readouterr().err
+        Posterior.load(target)
+
+
 @pytest.mark.filterwarnings("ignore")  # PyMC's and ArviZ's own, on import
 def test_the_command_draws_the_graph(
     here: Path, posterior: Posterior, capsys: pytest.CaptureFixture[str]

@@ -1,6 +1,7 @@
 """The posterior's numbers, its file, and ArviZ's view of it."""
 
 import dataclasses
+import gc
 import os
 from pathlib import Path
 
@@ -155,3 +156,91 @@ def test_attributes_of_another_type(posterior: Posterior, tmp_path: Path) -> Non
         file["posterior"].attrs["priors"] = 3
     with pytest.raises(InputError, match="is not a posterior that segmix wrote, or is damaged"):
         Posterior.load(tmp_path / "a.nc")
+    posterior.save(tmp_path / "b.nc")
+    with h5netcdf.File(tmp_path / "b.nc", "r+") as file:
+        file["posterior"].attrs["notes"] = np.zeros(5)
+    with pytest.raises(InputError, match="notes is more than one text or number"):
+        Posterior.load(tmp_path / "b.nc")
+
+
+def test_source_column_and_truth_come_back(tmp_path: Path) -> None:
+    samples = segmix.simulate_mixture(50, (0.5, 0.5), (0, 9), (1, 1), rng=1)
+    fitted = segmix.fit(samples, draws=20, until_converged=False, rng=1)
+    known = dataclasses.replace(fitted, source="a \udcff.csv", column="\u03b2")
+    known.save(tmp_path / "a.nc")
+    again = Posterior.load(tmp_path / "a.nc").extend(5)
+    assert (again.source, again.column, again.truth) == (known.source, known.column, samples.truth)
+
+
+def test_the_summary_is_that_of_the_draws_after_every_change(posterior: Posterior) -> None:
+    for part in (posterior, posterior.thin(2), posterior.sel(chain=[0, 1]), posterior.extend(10)):
+        row = part.summary()["means[0]"]
+        assert row.mean == pytest.approx(part.means[:, :, 0].mean(), rel=1e-12)
+
+
+def impossible(posterior: Posterior) -> dict[str, Posterior]:
+    """Posteriors with one thing that cannot be; without the end of the chains, so that no digest finds it."""
+    steps = posterior.steps
+    holed, descending = steps.means.copy(), steps.means.copy()
+    holed[1, 2], descending[1, 2] = np.nan, [9.0, 1.0]
+    changes = {
+        "nan": {"steps": steps._replace(means=holed)},
+        "descending": {"steps": steps._replace(means=descending)},
+        "shares": {"steps": steps._replace(weights=2 * steps.weights)},
+        "stds": {"steps": steps._replace(stds=-steps.stds)},
+        "types": {"steps": steps._replace(stds=np.ones(steps.stds.shape, int))},
+        "empty": {"steps": steps.select(slice(0))},
+        "warmup": {"warmup": posterior.warmup.of_chains(np.arange(2))},
+        "levels": {"values": posterior.values[::-1]},
+        "counts": {"counts": -posterior.counts},
+        "step": {"step": -1.0},
+        "sampler": {"sampler": "magic"},
+        "seed": {"seed": -1},
+        "thinned": {"thinned": 0},
+        "priors": {"priors": {"means": {}}},
+        "source": {"source": 3},
+    }
+    return {name: dataclasses.replace(posterior, state=None, **change) for name, change in changes.items()}
+
+
+def test_what_cannot_be_is_found(posterior: Posterior, tmp_path: Path) -> None:
+    for name, part in impossible(posterior.sel(draw=slice(9, None))).items():
+        part.save(tmp_path / f"{name}.nc")
+        with pytest.raises(InputError, match=r"is not a posterior that segmix wrote, or is damaged \("):
+            Posterior.load(tmp_path / f"{name}.nc")
+
+
+def test_whatever_hdf5_throws_is_one_line(
+    posterior: Posterior, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import h5py
+
+    posterior.save(tmp_path / "a.nc")
+    for error in (RuntimeError, AttributeError, MemoryError, RecursionError):
+        monkeypatch.setattr(h5py, "File", lambda *_, error=error: (_ for _ in ()).throw(error("two\nlines")))
+        with pytest.raises(
+            InputError, match=r"a\.nc: is not a posterior .* damaged \(two lines\); make it anew"
+        ):
+            Posterior.load(tmp_path / "a.nc")
+
+
+def test_damaged_files_are_refused_in_silence(
+    posterior: Posterior, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    posterior.sel(draw=slice(0, 8)).save(tmp_path / "a.nc")
+    posterior.thin(100).save(tmp_path / "b.nc")
+    rng, said = np.random.default_rng(1), list[str]()
+    for name in ("a.nc", "b.nc"):
+        whole = np.fromfile(tmp_path / name, np.uint8)
+        for _ in range(100):
+            data, n = whole.copy(), rng.integers(1, 20)
+            data[rng.integers(0, len(data), n)] ^= rng.integers(1, 256, n, dtype=np.uint8)
+            data.tofile(tmp_path / "damaged.nc")
+            try:
+                Posterior.load(tmp_path / "damaged.nc")
+            except InputError as error:
+                said.append(str(error))
+    gc.collect()
+    assert len(said) == 200
+    assert all("damaged.nc: " in line and "\n" not in line for line in said)
+    assert capfd.readouterr() == ("", "")

@@ -1,13 +1,11 @@
 """Numbers without a picture: simulated, written, read, counted."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from segmix import simulate_mixture
 from segmix.errors import InputError, OptionError
-from segmix.samples import as_samples, count_samples, read_samples, write_samples
+from segmix.samples import as_samples, count_samples
 
 LECTURE = ((0.25, 0.75), (100.0, 200.0), (20.0, 20.0))
 
@@ -29,51 +27,24 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
     np.testing.assert_array_equal(one.values, other.values)
 
 
-def test_a_table_comes_back_to_the_last_bit(tmp_path: Path) -> None:
-    samples = simulate_mixture(60, *LECTURE, rng=1)
-    write_samples(tmp_path / "a.csv", samples)
-    again = read_samples(tmp_path / "a.csv")
-    np.testing.assert_array_equal(again.values, samples.values)
-    assert again.truth == samples.truth
-    assert again.source == str(tmp_path / "a.csv")
-
-
 @pytest.mark.parametrize(
-    "text",
+    "values",
     [
-        "1\n2.5\n-3e2\n",
-        "\ufeffvalue\n1\n2.5\n-300",
-        "id;value\nx;1\ny;2.5\nz;-300\n",
-        "first\tb\n1\tx\n2.5\t\n-300\t",
-        "# a comment\n\n1,9\n2.5,9\n-300,9\n",
+        [],
+        [[1.0]],
+        ["a"],
+        ["1"],
+        [1, np.inf],
+        3.0,
+        [1, [2, 3]],
+        np.array([1j, 2]),
+        np.arange(3).astype("datetime64[s]"),
+        np.arange(3).astype("timedelta64[s]"),
+        np.zeros(3, [("a", float)]),
     ],
 )
-def test_tables_of_many_kinds(tmp_path: Path, text: str) -> None:
-    (tmp_path / "a.csv").write_text(text, "utf-8")
-    assert read_samples(tmp_path / "a.csv").values.tolist() == [1, 2.5, -300]
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"", "the file is empty"),
-        (b"# nothing\n", "holds no values; give a table"),
-        (b"value\n1\nabc\n", "line 3 holds 'abc' and not a number; mend or delete that line"),
-        (b"a,value\n1,2\n3\n", "line 3 holds 'nothing'"),
-        (b"1\n2\nnan\ninf\n", "must be finite, value 3 of 4 is nan and 1 others are not; leave it out"),
-        (b"\xff\xfe1\n", "is no text in UTF-8"),
-    ],
-)
-def test_tables_that_cannot_be_used(tmp_path: Path, data: bytes, message: str) -> None:
-    (tmp_path / "a.csv").write_bytes(data)
-    with pytest.raises(InputError, match=message) as caught:
-        read_samples(tmp_path / "a.csv")
-    assert str(caught.value).startswith(f"{tmp_path}/a.csv: ")
-
-
-@pytest.mark.parametrize("values", [[], [[1.0]], ["a"], [1, np.inf], 3.0])
 def test_arrays_that_cannot_be_used(values: object) -> None:
-    with pytest.raises(InputError, match="array: data must be"):
+    with pytest.raises(InputError, match=r"array: data must (be|hold)"):
         as_samples(values)  # type: ignore[arg-type]
 
 

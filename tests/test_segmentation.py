@@ -367,3 +367,10 @@ def test_levels_tell_what_is_clipped() -> None:
 def test_quantizations_that_make_no_sense(options: dict[str, float], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         segmix.segment(_stripes()[0], **options)  # type: ignore[arg-type]
+
+
+def test_thinning_keeps_one_of_so_many_steps() -> None:
+    pixels = _stripes()[0]
+    thin, whole = (segmix.segment(pixels, rng=1, draws=n, tune=0, thin=t) for n, t in ((200, 3), (600, 1)))
+    np.testing.assert_array_equal(thin.posterior.means, whole.posterior.means[:, 2::3])
+    assert thin.summary()["options"]["thin"] == thin.summary()["sampling"]["thinned"] == 3

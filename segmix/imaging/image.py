@@ -158,7 +158,7 @@ def image_from_array(
     domain: Domain | None = None,
 ) -> Image:
     """Check an array and wrap it; see `as_image` for what is accepted and what comes back."""
-    pixels = _native(_numbers(values))
+    pixels = _native(as_numbers(values))
     _check_shape(pixels, axes)
     if np.ma.isMaskedArray(values):
         kept = ~np.ma.getmaskarray(values)
@@ -221,20 +221,19 @@ def _narrowed(image: Image, domain: NDArray[Any]) -> Domain:
     return domain.copy() if image.domain is None else image.domain & domain
 
 
-def _numbers(values: ArrayLike) -> Pixels:
+def as_numbers(values: ArrayLike, name: str = "image") -> Pixels:
+    """Return an array of bool, integers or floats; raise InputError, which calls it ``name``, otherwise."""
     try:
         array = np.asarray(values)
     except ValueError as error:
         raise InputError(
-            f"image must be a rectangular array of numbers ({error}); make all rows of one length"
+            f"{name} must be a rectangular array of numbers ({error}); make all rows of one length"
         ) from None
     if array.dtype.kind == "c":
-        raise InputError(
-            f"image must hold real numbers, got {array.dtype}; take np.abs or the real part first"
-        )
+        raise InputError(f"{name} must hold real numbers, got {array.dtype}; take np.abs or the real part")
     if array.dtype.kind not in "biuf":
         raise InputError(
-            f"image must hold bool, integers or floats, got {array.dtype}; convert it with astype first"
+            f"{name} must hold bool, integers or floats, got {array.dtype}; convert it with astype first"
         )
     return array
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,27 @@ def read_npy(file: BinaryIO, *, max_pixels: int) -> Pixels:
     InputError
         If the array is larger than `max_pixels`, not numeric, or the file shorter than it claims.
     """
+    shape, fortran, dtype = _npy_header(file)
+    if len(shape) not in (2, 3):
+        raise InputError(f"the array has shape {shape}, not 2-D or 3-D; save one picture or volume")
+    check_size(shape[-2], shape[-1], max_pixels, planes=shape[0] if len(shape) == 3 else 1)
+    flat = _npy_values(file, shape, dtype)
+    return flat.reshape(shape, order="F" if fortran else "C")
+
+
+def read_npy_row(file: BinaryIO) -> NDArray[Any] | None:
+    """Read the array of a .npy file if it has one axis; None if it has more, or none.
+
+    Raises
+    ------
+    InputError
+        If the array is not numeric, or the file shorter than it claims.
+    """
+    shape, _, dtype = _npy_header(file)
+    return _npy_values(file, shape, dtype) if len(shape) == 1 else None
+
+
+def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = np.lib.format.read_magic(file)
     headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in headers:
@@ -33,13 +54,13 @@ def read_npy(file: BinaryIO, *, max_pixels: int) -> Pixels:
     shape, fortran, dtype = headers[version](file)
     if dtype.kind not in "biuf":
         raise InputError(f"the array is of type {dtype}, not real numbers; save it as integers or floats")
-    if len(shape) not in (2, 3):
-        raise InputError(f"the array has shape {shape}, not 2-D or 3-D; save one picture or volume")
-    check_size(shape[-2], shape[-1], max_pixels, planes=shape[0] if len(shape) == 3 else 1)
+    return shape, fortran, dtype
+
+
+def _npy_values(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     count = math.prod(shape)
     _check_left(file, count * dtype.itemsize)
-    flat = np.fromfile(file, dtype=dtype, count=count)
-    return flat.reshape(shape, order="F" if fortran else "C")
+    return np.fromfile(file, dtype=dtype, count=count)
 
 
 def read_pnm(file: BinaryIO, *, max_pixels: int) -> Samples:
@@ -122,4 +143,6 @@ def _plain_numbers(file: BinaryIO, count: int, is_bitmap: bool) -> NDArray[np.in
 def _check_left(file: BinaryIO, needed: int) -> None:
     left = os.fstat(file.fileno()).st_size - file.tell()
     if left < needed:
-        raise InputError(f"the file ends early, {left} of {needed} bytes of pixels are there; copy it again")
+        raise InputError(
+            f"the file is truncated, {left} of {needed} bytes of numbers are there; copy it again"
+        )

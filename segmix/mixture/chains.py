@@ -4,9 +4,11 @@ Numbers come from streams with a name (what for, which chain, which block), so t
 later, or run in other pieces, meets the same ones.
 """
 
+import time
 from collections.abc import Callable, Iterable
 from enum import IntEnum
-from typing import Any, NamedTuple, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,10 @@ from .density import Parameters
 from .proposals import Proposal
 
 Array = NDArray[np.float64]
+Result = TypeVar("Result")
+
+FIRST_PIECE = 200  # draws before the clock is looked at
+SECONDS = 0.2  # that a piece takes then, or so
 
 
 class Stream(IntEnum):
@@ -120,3 +126,44 @@ class Chains(Protocol):
 
     def run(self, n: int) -> Steps:
         """Make n steps of every chain."""
+
+
+Watch = Callable[[int, int, Callable[[], Result]], None]
+
+
+def run_thinned(
+    chains: Chains,
+    draws: int,
+    thin: int,
+    built: Callable[[Steps, State], Result],
+    watch: Watch[Result] | None = None,
+) -> Steps:
+    """Keep so many draws of every chain, each the last of ``thin`` steps.
+
+    Parameters
+    ----------
+    chains : Chains
+    draws, thin : int
+    built : callable
+        What ``watch`` wants to see, made of draws and of where the chains stand.
+    watch : callable, optional
+        Is told after every piece of the run how many draws are made of how many, and given a function that
+        returns what is built of these, also later.
+    """
+    if watch is None:
+        return chains.run(draws * thin).thin(thin)
+    pieces: list[Steps] = []
+    done, piece = 0, FIRST_PIECE
+    while done < draws:
+        began, piece = time.monotonic(), min(piece, draws - done)
+        pieces.append(chains.run(piece * thin).thin(thin))
+        done += piece
+        watch(done, draws, partial(_recall, pieces, len(pieces), chains.state, built))
+        rate = piece / max(time.monotonic() - began, 1e-3)
+        piece = max(FIRST_PIECE, int(rate * SECONDS))
+    return join(pieces)
+
+
+def _recall(pieces: list[Steps], size: int, state: State, built: Callable[[Steps, State], Result]) -> Result:
+    """Build from the first pieces, whatever was drawn since."""
+    return built(join(pieces[:size]), state)

@@ -1,0 +1,76 @@
+"""Whether a file of a posterior is as it was written, and its numbers can be a posterior's."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .mixture.chains import Steps
+from .mixture.plan import SAMPLERS
+from .mixture.priors import Priors
+from .posterior import Posterior
+
+SEAL = b"segmix sha256 "
+
+
+def seal_of(data: memoryview) -> bytes:
+    """Return what is to stand behind the bytes, with their digest; HDF5 does not look beyond its own end."""
+    return SEAL + hashlib.sha256(data).digest()
+
+
+def check_seal(whole: bytes) -> None:
+    """Raise ValueError if bytes changed; what other programs wrote, or wrote again, has no seal."""
+    size = len(SEAL) + hashlib.sha256().digest_size
+    seal = whole[-size:]
+    if seal.startswith(SEAL) and seal != seal_of(memoryview(whole)[:-size]):
+        raise ValueError("its checksum is wrong")
+
+
+def check_posterior(posterior: Posterior) -> None:
+    """Raise ValueError, which says what is wrong, unless these can be draws of a mixture of these levels."""
+    values, counts = posterior.values, posterior.counts
+    Priors.from_dict(dict(posterior.priors))
+    for steps, least in ((posterior.steps, 1), (posterior.warmup, 0)):
+        _check_steps(steps, least)
+    same_size = posterior.warmup.means.shape[::2] == posterior.means.shape[::2]
+    ascending = values.dtype == np.float64 and np.isfinite(values).all() and (np.diff(values) > 0).all()
+    counted = counts.dtype == np.int64 and counts.shape == values.shape and (counts > 0).all()
+    rules = {
+        "warmup of other chains or classes": same_size,
+        "levels that do not ascend": values.ndim == 1 and len(values) > 0 and ascending,
+        "counts that are not positive": counted,
+        "a step that is no width": 0 <= posterior.step < np.inf,
+        "more or less than two ends": len(posterior.open_ends) == 2,
+        "an unknown sampler": posterior.sampler in SAMPLERS,
+        "a seed or thinning out of range": posterior.seed >= 0 and posterior.thinned >= 1,
+        "data without a name": isinstance(posterior.source, str),
+        "a column without a name": isinstance(posterior.column, str | None),
+    }
+    _refuse(rules)
+
+
+def _check_steps(steps: Steps, least: int) -> None:
+    shape = steps.means.shape
+    parts = [part for part in steps if part is not None]
+    rules = {
+        "draws that are no numbers": all(part.dtype.kind in "fb" for part in parts),
+        "draws of several shapes": len(shape) == 3
+        and all(part.shape == (shape if i < 3 else shape[:2]) for i, part in enumerate(parts)),
+        "no draws": min(shape, default=0) >= least,
+    }
+    _refuse(rules)
+    rules = {
+        "draws that are not finite": all(np.isfinite(part).all() for part in steps[:4]),
+        "weights that are no shares": (np.abs(steps.weights.sum(axis=-1) - 1) < 1e-6).all()
+        and (steps.weights >= 0).all(),
+        "means that do not ascend": (np.diff(steps.means) >= 0).all(),
+        "stds that are not positive": (steps.stds > 0).all(),
+    }
+    _refuse(rules)
+
+
+def _refuse(rules: Mapping[str, Any]) -> None:
+    for problem, holds in rules.items():
+        if not holds:
+            raise ValueError(f"it has {problem}")
