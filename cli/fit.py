@@ -67,6 +67,10 @@ def fit(
         bool,
         typer.Option("--exactly", rich_help_panel=o.SAMPLING, help="Just these draws, converged or not."),
     ] = False,
+    no_jumps: Annotated[
+        bool,
+        typer.Option("--no-jumps", rich_help_panel=o.SAMPLING, help="Of gibbs: plain sweeps only."),
+    ] = False,
     every: Every = None,
     allow_unconverged: o.AllowUnconverged = False,
     column: o.Column = None,
@@ -97,6 +101,7 @@ def fit(
             thin=thin,
             seed=seed,
             until_converged=not exactly,
+            jumps=not no_jumps,
         )
         place = Output(output, every, overwrite, as_json, allow_unconverged)
         status = run_fit(data, wish, place, console)

@@ -37,6 +37,7 @@ class Wish(NamedTuple):
     thin: int
     seed: int | None
     until_converged: bool
+    jumps: bool
 
 
 class Output(NamedTuple):
@@ -66,7 +67,10 @@ def run_fit(path: str, wish: Wish, output: Output, console: Console) -> int:
     check_target(target, overwrite=output.overwrite, keep=[path, wish.prior])
     checkpoints = _checkpoints(target, output, [path, wish.prior])
     seed = draw_seed() if wish.seed is None else wish.seed
-    plan = Plan(wish.sampler, wish.draws, wish.tune, wish.chains, seed, wish.thin, wish.until_converged)  # type: ignore[arg-type]
+    plan = Plan(
+        wish.sampler,  # type: ignore[arg-type]
+        wish.draws, wish.tune, wish.chains, seed, wish.thin, wish.until_converged, wish.jumps,
+    )  # fmt: skip
     priors, data = checked(parse_prior(wish.prior)), _load(path, wish, console)
     with _watched(wish.draws, checkpoints, console) as watch:
         posterior = sample(data, n_classes=wish.n_classes, priors=priors, plan=plan, watch=watch)

@@ -26,13 +26,14 @@ class Row(NamedTuple):
     """What one method found: parameters (n_classes,) each, and sds of them where it gives any.
 
     ``log_likelihood`` is at these parameters, for samplers the posterior means; ``ess_per_second`` is the
-    smallest bulk ESS over the seconds of the whole call; ``reasons`` say why a sampler has not converged.
+    smallest bulk ESS over the seconds of the whole call; ``reasons`` say why a sampler has not converged, or
+    that a class shrank to one value, where the likelihood has no bound and is None.
     """
 
     method: str
     parameters: Parameters
     errors: Parameters | None
-    log_likelihood: float
+    log_likelihood: float | None
     seconds: float
     ess_per_second: float | None = None
     converged: bool | None = None
@@ -68,7 +69,9 @@ def compare(
 def _row(method: str, data: Data, target: Target, priors: Priors, draws: int, seed: int) -> Row:
     if method in POINTS:
         found, seconds = _timed(lambda: POINTS[method](data, target, np.random.default_rng(seed)))
-        return Row(method, found, None, _log_likelihood(target, found), seconds)
+        collapsed = _collapsed(target, found)
+        likelihood = None if collapsed else _log_likelihood(target, found)
+        return Row(method, found, None, likelihood, seconds, reasons=collapsed)
     n_classes = target.priors.means.parameters.shape[1]
     plan = Plan(method, draws, None, 4, seed, until_converged=False)  # type: ignore[arg-type]
     posterior, seconds = _timed(
@@ -80,6 +83,15 @@ def _row(method: str, data: Data, target: Target, priors: Priors, draws: int, se
     least = min(row.ess_bulk for row in posterior.summary().values())
     likelihood = _log_likelihood(target, means)
     return Row(method, means, errors, likelihood, seconds, least / seconds, *posterior.verdict)
+
+
+def _collapsed(target: Target, parameters: Parameters) -> tuple[str, ...]:
+    """Say where a class shrank to a value, at which the plain density has no bound."""
+    low, high = target.observed.span
+    k = int(np.argmin(parameters.stds))
+    if target.observed.binned or parameters.stds[k] >= (high - low) / 4096:
+        return ()
+    return (f"class {k} shrank to {parameters.means[k]:.6g}, where the likelihood has no bound",)
 
 
 def _timed(function: Callable[[], Result], *, twice: bool = True) -> tuple[Result, float]:
@@ -107,7 +119,10 @@ def _em(data: Data, target: Target, rng: np.random.Generator) -> Parameters:
 
 
 def _map(data: Data, target: Target, rng: np.random.Generator) -> Parameters:
-    """The maximum of the posterior density of weights, means and stds, by BFGS from the best mode."""
+    """A peak of the posterior density of weights, means and stds, by BFGS from the mode of most mass.
+
+    Without quantization narrow spikes may be higher; they have no mass to speak of.
+    """
     from scipy.optimize import minimize
 
     n_classes = target.priors.means.parameters.shape[1]
@@ -144,15 +159,20 @@ def format_comparison(rows: Sequence[Row], data: Data) -> str:
     for row in rows:
         speed = "" if row.ess_per_second is None else f"{row.ess_per_second:,.0f}"
         verdict = {None: "", True: "converged", False: "not converged"}[row.converged]
+        verdict = "collapsed" if row.reasons and row.converged is None else verdict
         weights, means, stds = (_numbers(part, _errors(row, i)) for i, part in enumerate(row.parameters))
-        likelihood = f"{row.log_likelihood:,.2f}"
+        likelihood = "no bound" if row.log_likelihood is None else f"{row.log_likelihood:,.2f}"
         lines.append((row.method, means, stds, weights, likelihood, f"{row.seconds:.4g}", speed, verdict))
     if data.truth is not None:
         order = np.argsort(data.truth.means)
         known = [_numbers(np.array(part)[order], None) for part in data.truth]
         lines.append(("truth", known[1], known[2], known[0], "", "", "", ""))
-    reasons = [f"{row.method} has not converged: {'; '.join(row.reasons)}" for row in rows if row.reasons]
-    return "\n".join([*lay_out(lines), "+- is the posterior's sd", *reasons])
+    said: dict[bool | None, str] = {None: "collapsed", False: "has not converged"}
+    reasons = [f"{row.method} {said[row.converged]}: {'; '.join(row.reasons)}" for row in rows if row.reasons]
+    notes = ["+- is the posterior's sd"]
+    if any(row.method == "nuts" for row in rows):
+        notes.append("the seconds of nuts include compiling")
+    return "\n".join([*lay_out(lines), *notes, *reasons])
 
 
 def _errors(row: Row, place: int) -> Array | None:

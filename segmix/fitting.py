@@ -52,6 +52,7 @@ def fit(
     quantization: Quantization = "auto",
     column: str | int | None = None,
     until_converged: bool = True,
+    jumps: bool = True,
     rng: Rng = None,
 ) -> Posterior:
     """Sample the posterior of a Gaussian mixture of scalar data, or of an image's intensities.
@@ -77,6 +78,9 @@ def fit(
     until_converged : bool
         Whether a run that has not converged is doubled up to three times. If not, just these draws are made,
         and no other sampler takes over.
+    jumps : bool
+        Of gibbs: whether chains try to jump to another of the posterior's modes after every fifth sweep, or
+        make the plain sweeps of the lecture.
     rng : int, SeedSequence, Generator or None
         The same seed gives the same result; None draws one, kept as ``posterior.seed``.
 
@@ -99,7 +103,7 @@ def fit(
     >>> posterior.converged, posterior.extend(1000).n_draws
     (True, 2000)
     """
-    plan = Plan(sampler, draws, tune, chains, seed_of(rng), thin, until_converged)
+    plan = Plan(sampler, draws, tune, chains, seed_of(rng), thin, until_converged, jumps)
     known = load(data, n_classes=n_classes, quantization=quantization, column=column)
     return sample(known, n_classes=n_classes, priors=checked(priors), plan=plan)
 

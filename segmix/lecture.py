@@ -169,7 +169,7 @@ def sweep(
 
 
 def _sample(data: Samples, priors: Priors, draws: int, seed: int) -> Posterior:
-    """The lecture's scheme: every value's class, then the parameters, from the first draw on."""
+    """The lecture's scheme, without jumps: every value's class, then the parameters, from the first draw."""
     return fit(
         data,
         priors=priors,
@@ -177,6 +177,7 @@ def _sample(data: Samples, priors: Priors, draws: int, seed: int) -> Posterior:
         draws=draws,
         tune=0,
         until_converged=False,
+        jumps=False,
         quantization=None,
         rng=seed,
     )

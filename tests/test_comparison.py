@@ -88,6 +88,17 @@ def test_a_row_is_of_its_method_alone_and_says_if_it_failed() -> None:
     assert lines[-2 if chain.reasons else -1].startswith("independence has not converged: ")
 
 
+def test_a_class_that_shrank_to_a_value_is_named() -> None:
+    values = np.append(np.random.default_rng(2).normal(0, 1, 40), 60.0)
+    data = load(values, n_classes=2, quantization=None)
+    rows = compare(data, methods=("kmeans", "em"), seed=1)
+    assert [row.log_likelihood for row in rows] == [None, None]
+    assert rows[0].reasons == ("class 1 shrank to 60, where the likelihood has no bound",)
+    text = format_comparison(rows, data)
+    assert text.count("no bound ") == 2
+    assert "kmeans collapsed: class 1 shrank to 60" in text
+
+
 def test_an_unknown_method() -> None:
     with pytest.raises(OptionError, match=r"methods must be of kmeans, .* got 'magic'"):
         compare(load([1.0, 2.0, 3.0, 4.0, 9.0], n_classes=2), methods=("magic",))

@@ -126,6 +126,19 @@ def test_only_chains_that_are_known_go_on(levels: Levels) -> None:
         dataclasses.replace(run(levels, 10), sampler="nuts").extend(5)
 
 
+def test_plain_sweeps_go_on_from_a_file(levels: Levels, tmp_path: Path) -> None:
+    plan = Plan("gibbs", 60, 10, 2, 3, until_converged=False, jumps=False)
+    posterior = sample(Data(levels), n_classes=2, priors=Priors(), plan=plan)
+    posterior.save(tmp_path / "plain.nc")
+    longer = Posterior.load(tmp_path / "plain.nc").extend(50)
+    at_once = sample(Data(levels), n_classes=2, priors=Priors(), plan=dataclasses.replace(plan, draws=110))
+    np.testing.assert_array_equal(longer.means, at_once.means)
+    jumping = sample(Data(levels), n_classes=2, priors=Priors(), plan=dataclasses.replace(plan, jumps=True))
+    assert (jumping.means != posterior.means).any()
+    with pytest.raises(OptionError, match="jumps are of gibbs, got none for independence"):
+        Plan("independence", 60, 10, 2, 3, jumps=False)
+
+
 def test_a_posterior_cannot_grow_beyond_its_limit(levels: Levels, monkeypatch: pytest.MonkeyPatch) -> None:
     posterior, plain = run(levels, 60), run(levels, 40, thin=5)
     monkeypatch.setattr(plans, "MAX_NUMBERS", 400)  # 100 draws of two chains and two classes

@@ -3,7 +3,8 @@
 Given the classes of the pixels (multinomial counts at each level), weights are Dirichlet, and each mean and
 standard deviation is drawn from its conditional by slice sampling, exact for intervals and points and for
 every prior: the lecture's scheme, assignments, then parameters (Diebolt and Robert 1994, JRSS B 56, 363). A
-jump to another mode, an independence Metropolis step, is tried after every fifth sweep.
+jump to another mode, an independence Metropolis step, is tried after every fifth sweep, unless the state has
+no proposal.
 """
 
 import json
@@ -98,10 +99,12 @@ class GibbsChains:
             Chain(Parameters(w.copy(), m.copy(), s.copy()), _generator_at(text)) for w, m, s, text in parts
         ]
         self.model = model_of(target)
-        shares, centers, factors = state.proposal
-        determinants = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
-        inverses = np.linalg.inv(factors).astype(np.float64)
-        self.proposal = np.log(shares) - determinants, centers, inverses
+        self.jumps = self._jumps if len(state.proposal.shares) else self._no_jumps
+        if len(state.proposal.shares):
+            shares, centers, factors = state.proposal
+            determinants = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
+            inverses = np.linalg.inv(factors).astype(np.float64)
+            self.proposal = np.log(shares) - determinants, centers, inverses
 
     @property
     def state(self) -> State:
@@ -130,7 +133,7 @@ class GibbsChains:
 
         chain, (piece, done) = self.chains[number], divmod(self.step, PIECE)
         draws = np.empty((n, 3, len(chain.state.means)))
-        jumps = self._jumps(number, piece)
+        jumps = self.jumps(number, piece)
         gibbs_sweeps(self.model, jumps, done, SWEEPS, *chain.state, chain.rng, draws)  # type: ignore[no-untyped-call]
         parameters = Parameters(draws[:, 0], draws[:, 1], draws[:, 2])
         return (*parameters, self.target.log_posterior(parameters))
@@ -142,3 +145,11 @@ class GibbsChains:
         rng = generator(self.seed, Stream.JUMPS, number, piece)
         points = self.begun.proposal.draw(JUMPS, rng=rng)
         return Jumps(DEGREES, *self.proposal, points, np.log(rng.random(JUMPS)))
+
+    def _no_jumps(self, number: int, piece: int) -> "Jumps":
+        """Points that no chain goes to."""
+        from .gibbs_kernels import Jumps
+
+        d = 3 * len(self.chains[number].state.means) - 1
+        at_0 = np.zeros(1), np.zeros((1, d)), np.zeros((1, d, d))
+        return Jumps(DEGREES, *at_0, np.zeros((JUMPS, d)), np.full(JUMPS, np.inf))

@@ -20,7 +20,7 @@ class Plan:
     """What was asked of the sampler.
 
     ``thin`` keeps every thin-th step. Without ``until_converged`` just these draws are made by just this
-    sampler, whatever the verdict.
+    sampler, whatever the verdict. Without ``jumps`` Gibbs chains make plain sweeps.
     """
 
     sampler: Sampler
@@ -30,6 +30,7 @@ class Plan:
     seed: int
     thin: int = 1
     until_converged: bool = True
+    jumps: bool = True
 
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
@@ -41,6 +42,8 @@ class Plan:
             if name == "tune" and value is None:
                 continue
             check_whole(name, value, least, most)
+        if not self.jumps and self.sampler != "gibbs":
+            raise OptionError(f"jumps are of gibbs, got none for {self.sampler}; take gibbs or leave them")
         if self.chains * self.draws * self.thin > MAX_DRAWS:
             raise OptionError(
                 f"chains times draws times thin must be at most {MAX_DRAWS}, "

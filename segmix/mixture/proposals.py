@@ -29,6 +29,11 @@ class Proposal(NamedTuple):
     centers: Array
     factors: Array
 
+    @classmethod
+    def nowhere(cls, d: int) -> "Proposal":
+        """No component: nothing is ever proposed."""
+        return cls(np.zeros(0), np.zeros((0, d)), np.zeros((0, d, d)))
+
     def draw(self, n: int, *, rng: np.random.Generator) -> Array:
         """Draw n points, (n, d)."""
         which = np.searchsorted(np.cumsum(self.shares)[:-1], rng.random(n), side="right")

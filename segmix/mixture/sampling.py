@@ -187,6 +187,8 @@ def _extend(
 def _start(target: Target, plan: Plan, sampler: Sampler, proposal: Proposal) -> Chains:
     if sampler == "gibbs":
         state = gibbs.start(target, proposal, plan.seed, plan.chains)
+        if not plan.jumps:
+            state = state._replace(proposal=Proposal.nowhere(proposal.centers.shape[1]))
         return gibbs.GibbsChains(target, plan.seed, state)
     state = independence.start(target, proposal, plan.seed, plan.chains)
     return independence.IndependenceChains(target, plan.seed, state)
