@@ -42,10 +42,16 @@ class Finished(NamedTuple):
 
 
 def timed(function: Callable[[], Any]) -> tuple[Timing, Any]:
-    """Run a function; return its seconds and its result."""
-    wall, cpu = time.perf_counter(), time.process_time()
+    """Run a function; return its seconds (CPU of children that have ended too) and its result."""
+    wall, cpu = time.perf_counter(), cpu_seconds()
     result = function()
-    return Timing(time.process_time() - cpu, time.perf_counter() - wall), result
+    return Timing(cpu_seconds() - cpu, time.perf_counter() - wall), result
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of this process so far, and of its children that have ended (compilers, chains)."""
+    now = os.times()
+    return time.process_time() + now.children_user + now.children_system
 
 
 def interleave(

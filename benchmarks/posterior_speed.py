@@ -8,7 +8,6 @@ first run ever), and with the caches of a first run.
 """
 
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from measure import Timing, camera, plain_environment, run_process, timed
+from measure import Timing, camera, cpu_seconds, plain_environment, run_process, timed
 from numpy.typing import NDArray
 from peers import Form, Problem, compile_nutpie, pose, sample_nutpie, sample_pymc, smallest_ess
 from report import Figure, record
@@ -96,22 +95,16 @@ def child(name: str, seed: int, target: str) -> None:
         import segmix.mixture.kernels
         import segmix.workflow  # noqa: F401
 
-        clock, start = _clock(), time.perf_counter()
+        clock, start = cpu_seconds(), time.perf_counter()
         draws = sample_segmix(pixels, seed=seed)
     else:
         import pymc  # noqa: F401
 
         problem = pose(pixels)
-        clock, start = _clock(), time.perf_counter()
+        clock, start = cpu_seconds(), time.perf_counter()
         draws = sample_pymc(problem, seed=seed)
-    print(json.dumps([_clock() - clock, time.perf_counter() - start]))
+    print(json.dumps([cpu_seconds() - clock, time.perf_counter() - start]))
     np.savez(target, allow_pickle=False, **draws)
-
-
-def _clock() -> float:
-    """CPU seconds of this process and of its children that have ended (compilers, chains)."""
-    now = os.times()
-    return now.user + now.system + now.children_user + now.children_system
 
 
 def compare_cold(repeats: int) -> dict[str, list[tuple[Run, Run]]]:

@@ -15,7 +15,10 @@ from report import RESULTS, to_markdown
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
-SCRIPTS = ("posterior_speed", "in_process", "scaling", "command_line", "first_run", "memory", "lecture_speed")
+SCRIPTS = (
+    "posterior_speed", "in_process", "scaling", "command_line", "first_run", "memory", "lecture_speed",
+    "potts_speed",
+)  # fmt: skip
 
 INTRODUCTION = """# Benchmarks
 

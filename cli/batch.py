@@ -11,7 +11,15 @@ from .console import Console
 from .failures import FAILED, USAGE, tell
 from .inputs import Job, plan_jobs
 from .interruptions import interruptions
-from .parsing import draw_seed, parse_foreground, parse_limits, parse_prior, parse_quantization, parse_steps
+from .parsing import (
+    draw_seed,
+    parse_foreground,
+    parse_limits,
+    parse_prior,
+    parse_quantization,
+    parse_spatial,
+    parse_steps,
+)
 
 if TYPE_CHECKING:
     from segmix import Segmentation
@@ -30,6 +38,9 @@ class Request:
     prior: str
     quantization: str
     limits: str | None
+    spatial: bool
+    beta: str
+    connectivity: int
     sampler: str
     draws: int
     tune: int | None
@@ -163,6 +174,7 @@ def _model(request: Request) -> dict[str, Any]:
         "priors": parse_prior(request.prior),
         "quantization": parse_quantization(request.quantization),
         "preprocess": parse_steps(request.preprocess),
+        "spatial": parse_spatial(request.spatial, request.beta, request.connectivity),
         "sampler": request.sampler,
         "draws": request.draws,
         "tune": request.tune,

@@ -62,6 +62,27 @@ Limits = Annotated[
     ),
 ]
 
+Spatial = Annotated[
+    bool,
+    typer.Option(
+        "--spatial", rich_help_panel=MODEL, help="Let labels of neighbors hang together (a Potts prior)."
+    ),
+]
+Beta = Annotated[
+    str,
+    typer.Option(
+        metavar="infer|NUMBER",
+        rich_help_panel=MODEL,
+        help="With --spatial, how strongly: inferred from the image, or this inverse temperature.",
+    ),
+]
+Connectivity = Annotated[
+    int,
+    typer.Option(
+        min=1, max=3, rich_help_panel=MODEL, help="With --spatial, neighbors: 1 for 4 (6), 2 for 8 (18)."
+    ),
+]
+
 # Sampling
 
 Sampler = Annotated[

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from math import isfinite, isnan, nan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segmix.errors import OptionError, SegmixError
 
@@ -113,3 +113,19 @@ def _number(text: str) -> float:
     except ValueError:
         return nan
     return value if isfinite(value) else nan
+
+
+def parse_spatial(spatial: bool, beta: str, connectivity: int) -> Any:
+    """Return what `segmix.segment` takes as ``spatial``."""
+    if not spatial:
+        if (beta, connectivity) != ("infer", 1):
+            given = "--beta" if beta != "infer" else "--connectivity"
+            raise OptionError(f"{given} is of labels that hang together; add --spatial, or leave it out")
+        return False
+    from segmix import PottsOptions
+
+    try:
+        number = None if beta == "infer" else float(beta)
+    except ValueError:
+        raise OptionError(f"--beta must be infer or a number of at least 0, got {beta!r}") from None
+    return PottsOptions(beta="infer" if number is None else number, connectivity=connectivity)

@@ -2,12 +2,15 @@
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segmix.errors import OptionError
 from segmix.imaging.files import write_png, write_tiff
 from segmix.outputs import staged_file
+from segmix.potts.simulation import simulate_potts
 from segmix.samples import simulate_mixture
 from segmix.simulate import simulate_phantom
 from segmix.tables import write_samples
@@ -35,21 +38,59 @@ def write_phantom(
     (Path, Path)
         The picture and the truth.
     """
+    _check_suffix(target)
+    phantom = simulate_phantom(kind, shape=shape, rng=np.random.default_rng(seed))
+    return _write(target, phantom.pixels, phantom.truth, overwrite=overwrite)
+
+
+class Field(NamedTuple):
+    """What `segmix simulate potts` makes: the lattice, its coupling, and what the classes look like."""
+
+    shape: tuple[int, int]
+    beta: float
+    connectivity: int
+    means: tuple[float, ...]
+    stds: tuple[float, ...]
+
+
+def write_field(target: Path, field: Field, *, seed: int, overwrite: bool) -> tuple[Path, ...]:
+    """Draw labels from the Potts prior and an 8-bit picture of them, and write both or none."""
+    _check_suffix(target)
+    if len(field.means) != len(field.stds):
+        raise OptionError(
+            f"--means and --stds must have one number a class each, got {len(field.means)} and "
+            f"{len(field.stds)}"
+        )
+    rng = np.random.default_rng(seed)
+    truth = simulate_potts(
+        field.shape, beta=field.beta, n_classes=len(field.means), connectivity=field.connectivity, rng=rng
+    )
+    exact = rng.normal(np.take(field.means, truth), np.take(field.stds, truth))
+    pixels = np.clip(np.rint(exact), 0, 255).astype(np.uint8)
+    return _write(target, pixels, truth, overwrite=overwrite)
+
+
+def _check_suffix(target: Path) -> None:
     if target.suffix.lower() not in (".png", ".tif", ".tiff"):
         raise OptionError(f"--output must end in .png or .tif, got {str(target)!r}; rename it")
+
+
+def _write(
+    target: Path, pixels: NDArray[Any], labels: NDArray[np.uint8], *, overwrite: bool
+) -> tuple[Path, ...]:
+    """Write a picture, and its truth beside it, both or none."""
     truth = target.with_name(f"{target.stem}_truth.png")
     for path in (target, truth):
         check_file(path, overwrite=overwrite)
-    phantom = simulate_phantom(kind, shape=shape, rng=np.random.default_rng(seed))
     is_new = not target.exists()
     with ExitStack() as undo:
-        with staged_file(truth, overwrite=overwrite) as labels:
+        with staged_file(truth, overwrite=overwrite) as beside:
             with staged_file(target, overwrite=overwrite) as picture:
-                write_png(labels, phantom.truth)
+                write_png(beside, labels)
                 if target.suffix.lower() == ".png":
-                    write_png(picture, phantom.pixels)
+                    write_png(picture, pixels)
                 else:
-                    write_tiff(picture, phantom.pixels, axes="YX")
+                    write_tiff(picture, pixels, axes="YX")
             if is_new:
                 undo.callback(target.unlink, missing_ok=True)
         undo.pop_all()

@@ -18,6 +18,8 @@ The folder gets labels, mask, probabilities, entropy, overlay, fit, posterior an
 
   segmix segment dim.png -o out --preprocess background:25 --preprocess gaussian:1
 
+  segmix segment noisy.png -o out --spatial
+
 [bold]Exit status[/bold]
 
   0 done, 1 an input can't be used, 2 usage, 3 all written but not converged, 130 interrupted
@@ -32,6 +34,9 @@ def segment(
     prior: o.Prior = "auto",
     quantization: o.Quantization = "auto",
     limits: o.Limits = None,
+    spatial: o.Spatial = False,
+    beta: o.Beta = "infer",
+    connectivity: o.Connectivity = 1,
     sampler: o.Sampler = o.SamplerName.independence,
     draws: o.Draws = 1000,
     tune: o.Tune = None,
@@ -59,6 +64,9 @@ def segment(
         prior=prior,
         quantization=quantization,
         limits=limits,
+        spatial=spatial,
+        beta=beta,
+        connectivity=connectivity,
         sampler=sampler.value,
         draws=draws,
         tune=tune,

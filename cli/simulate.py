@@ -13,13 +13,16 @@ Make a picture, or a table of numbers, with known truth.
 
 cells: bright cells on a dark field, 8 bits, clipped at both ends. cells16: the same on a 16-bit camera.
 tissue: three interwoven classes. The truth, one label per pixel, is written beside it as NAME_truth.png.
-mixture: numbers from a Gaussian mixture, as a table with the columns value and label and the truth on top.
+potts: labels that hang together, under noise. mixture: numbers from a Gaussian mixture, as a table with the
+columns value and label and the truth on top.
 
 [bold]Examples[/bold]
 
   segmix simulate cells -o cells.png --seed 1
 
   segmix simulate tissue -o tissue.tif --shape 1024,768
+
+  segmix simulate potts --beta 1.0 --means 80,120,160 --stds 20,20,20 -o field.png
 
   segmix simulate mixture -n 500 --p 0.25 --means 100,200 --stds 20,20 --seed 5 -o data.csv
 """
@@ -31,12 +34,14 @@ class Kind(StrEnum):
     cells = "cells"
     cells16 = "cells16"
     tissue = "tissue"
+    potts = "potts"
     mixture = "mixture"
 
 
 def simulate(
     kind: Annotated[
-        Kind, typer.Argument(metavar="KIND", help="cells, cells16, tissue or mixture.", show_default=False)
+        Kind,
+        typer.Argument(metavar="KIND", help="|".join(Kind), show_default=False),
     ],
     output: Annotated[
         str | None,
@@ -53,8 +58,10 @@ def simulate(
         str,
         typer.Option("--p", metavar="SHARES", help="Share of the first class, or of each (mixture)."),
     ] = "0.25",
-    means: Annotated[str, typer.Option(metavar="M1,M2", help="Mean of each class (mixture).")] = "100,200",
-    stds: Annotated[str, typer.Option(metavar="S1,S2", help="Sd of each class (mixture).")] = "20,20",
+    means: Annotated[str, typer.Option(metavar="M1,M2", help="Mean of each class.")] = "100,200",
+    stds: Annotated[str, typer.Option(metavar="S1,S2", help="Sd of each class.")] = "20,20",
+    beta: Annotated[float, typer.Option(min=0.0, help="How strongly labels hang together (potts).")] = 1.0,
+    connectivity: Annotated[int, typer.Option(min=1, max=2, help="Neighbors: 1 for 4, 2 for 8 (potts).")] = 1,
     seed: Annotated[
         int | None,
         typer.Option(min=0, max=LARGEST_SEED, help="Same seed, same bytes. Default: drawn and told."),
@@ -74,12 +81,15 @@ def simulate(
     target = Path(output or f"{kind}.{suffix}")
     with exit_on_failure(console, source=str(target), debug=debug):
         sides = parse_shape(shape)
-        from .phantoms import write_mixture, write_phantom
+        from .phantoms import Field, write_field, write_mixture, write_phantom
 
         key = draw_seed() if seed is None else seed
+        classes = (parse_numbers("--means", means), parse_numbers("--stds", stds))
         if kind is Kind.mixture:
-            mixture = (parse_shares(p), parse_numbers("--means", means), parse_numbers("--stds", stds))
-            written = write_mixture(target, n, *mixture, seed=key, overwrite=overwrite)
+            written = write_mixture(target, n, parse_shares(p), *classes, seed=key, overwrite=overwrite)
+        elif kind is Kind.potts:
+            field = Field(sides, beta, connectivity, *classes)
+            written = write_field(target, field, seed=key, overwrite=overwrite)
         else:
             written = write_phantom(kind.value, target, shape=sides, seed=key, overwrite=overwrite)
         if seed is None:

@@ -6,6 +6,8 @@ from .imaging.levels import Levels, count_levels
 from .mixture.distributions import Dirichlet, HalfNormal, InverseGamma, Normal, ScaledNormal, Uniform
 from .mixture.priors import Priors
 from .posterior import Posterior
+from .potts.options import PottsOptions
+from .potts.simulation import simulate_potts
 from .samples import Samples, simulate_mixture
 from .segmentation import Segmentation
 from .simulate import simulate_phantom
@@ -25,6 +27,7 @@ __all__ = [
     "OptionError",
     "OutputError",
     "Posterior",
+    "PottsOptions",
     "Priors",
     "Samples",
     "ScaledNormal",
@@ -39,4 +42,5 @@ __all__ = [
     "segment",
     "simulate_mixture",
     "simulate_phantom",
+    "simulate_potts",
 ]

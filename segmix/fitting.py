@@ -22,6 +22,7 @@ from .mixture.threads import in_background
 from .netcdf import write_posterior
 from .outputs import staged_folder
 from .posterior import Posterior
+from .potts.options import PottsOptions
 from .samples import Samples, Truth, as_samples, count_samples
 from .tables import TABLES, read_samples
 from .targets import SUMMARY
@@ -129,6 +130,18 @@ def sample(
         watch=told if watch else None,
     )
     return _posterior(data, plan, run)
+
+
+def sample_spatial(
+    data: Data, *, n_classes: int, priors: Priors, options: PottsOptions, plan: Plan
+) -> tuple[Posterior, NDArray[np.float32]]:
+    """Sample a picture's hidden Potts field; the posterior, and p(z = k | y) of its pixels."""
+    from .potts.sampling import sample_field
+
+    found = sample_field(
+        data.levels, n_classes=n_classes, priors=priors, options=options, plan=plan, source=data.source
+    )
+    return _posterior(data, plan, found.run), found.probabilities
 
 
 def _posterior(data: Data, plan: Plan, run: Run) -> Posterior:

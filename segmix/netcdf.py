@@ -29,6 +29,7 @@ DRAW = ("chain", "draw")
 ATTRIBUTES = ("segmix_format", "sampler", "seed", "thinned", "priors", "notes", "data")
 STATS = {"log_posterior": "lp", "log_weights": "log_weight", "accepted": "accepted", "diverging": "diverging"}
 FLAGS = ("accepted", "diverging")
+COUPLING = ("beta", "agreements")
 Variables = dict[str, tuple[tuple[str, ...], NDArray[Any]]]
 
 
@@ -133,7 +134,8 @@ def _groups(posterior: Posterior) -> dict[str, Variables]:
 
 
 def _parameters(steps: Steps) -> Variables:
-    return {name: ((*DRAW, "class"), getattr(steps, name)) for name in PARAMETERS}
+    found: Variables = {name: ((*DRAW, "class"), getattr(steps, name)) for name in PARAMETERS}
+    return found | {name: (DRAW, part) for name in COUPLING if (part := getattr(steps, name)) is not None}
 
 
 def _stats(steps: Steps) -> Variables:
@@ -220,6 +222,7 @@ def _steps(groups: Mapping[str, Any], prefix: str) -> Steps:
     parameters, stats = groups[f"{prefix}posterior"], groups[f"{prefix}sample_stats"]
     found = {name: _array(stats[key]) for name, key in STATS.items() if key in stats}
     found |= {name: found[name].astype(bool) for name in FLAGS if name in found}
+    found |= {name: _array(parameters[name]) for name in COUPLING if name in parameters}
     return Steps(*(_array(parameters[name]) for name in PARAMETERS), **found)
 
 

@@ -78,6 +78,7 @@ def _describe_posterior(posterior: Posterior) -> dict[str, Any]:
             "pareto_k": posterior.pareto_k,
             "notes": list(posterior.notes),
         },
+        **_describe_coupling(posterior),
         "classes": [_describe_class(posterior, k) for k in range(posterior.n_classes)],
         "verdict": {"converged": posterior.converged, "reasons": list(posterior.verdict.reasons)},
         "versions": {"segmix": __version__, "python": platform.python_version()}
@@ -113,6 +114,14 @@ def _describe_class(posterior: Posterior, k: int) -> dict[str, Any]:
     return {"label": k, **{name[:-1]: row._asdict() for name, row in known.items() if row is not None}}
 
 
+def _describe_coupling(posterior: Posterior) -> dict[str, Any]:
+    """Beta and the share of neighbor pairs that agree, of labels that hang together; else nothing."""
+    if posterior.steps.beta is None:
+        return {}
+    rows = {name: posterior.summary().get(name) for name in ("beta", "agreements")}
+    return {"coupling": {name: row._asdict() for name, row in rows.items() if row is not None}}
+
+
 def find_cautions(posterior: Posterior, areas: Sequence[Area], steps: Sequence[str]) -> list[str]:
     """Say where classes overlap or have hardly any pixels, and where intervals are too narrow."""
     means, stds = posterior.means.mean(axis=(0, 1)), posterior.stds.mean(axis=(0, 1))
@@ -121,7 +130,7 @@ def find_cautions(posterior: Posterior, areas: Sequence[Area], steps: Sequence[s
         f"classes {k} and {k + 1} overlap: their means are {distance:.2f} standard deviations apart, less "
         f"than {MIN_DISTANCE:g}; try fewer classes"
         for k, distance in enumerate(distances.tolist())
-        if distance < MIN_DISTANCE
+        if distance < MIN_DISTANCE and posterior.steps.beta is None  # neighbors tell them apart
     ]
     cautions += [
         f"class {area.label} is small: about {area.pixels.mean:.0f} pixels ({area.fraction.mean:.2%}); "
@@ -214,8 +223,16 @@ def _verdict_lines(posterior: Posterior) -> list[str]:
         f"{posterior.sampler}, {posterior.n_chains} chains x {posterior.n_draws} draws, seed {posterior.seed}"
     )
     state = "converged" if posterior.converged else "NOT CONVERGED"
-    lines = [f"{state}: {figures} ({sampler})"]
+    lines = [*_coupling_lines(posterior), f"{state}: {figures} ({sampler})"]
     return lines + [f"  {reason}" for reason in (*posterior.verdict.reasons, *posterior.notes)]
+
+
+def _coupling_lines(posterior: Posterior) -> list[str]:
+    rows = posterior.summary()
+    parts = [f"beta {_interval(rows['beta'])}"] if "beta" in rows else []
+    if "agreements" in rows:
+        parts.append(f"share of neighbor pairs that agree {_interval(rows['agreements'])}")
+    return ["; ".join(parts)] if parts else []
 
 
 def expected_counts(posterior: Posterior, levels: Levels) -> tuple[Array, Array]:

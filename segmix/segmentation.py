@@ -42,6 +42,8 @@ class Segmentation:
         The labels of the mask.
     options : mapping
         What was asked for, ready for JSON; with the picture it repeats the run.
+    pixel_probabilities : (n_classes, *shape) float32 or None
+        Where labels hang together, p(z = k | y) of every pixel; else a pixel's level tells it.
     """
 
     original: Image
@@ -50,6 +52,7 @@ class Segmentation:
     posterior: Posterior
     foreground: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+    pixel_probabilities: NDArray[np.float32] | None = None
 
     @property
     def n_classes(self) -> int:
@@ -68,29 +71,36 @@ class Segmentation:
     @cached_property
     def labels(self) -> NDArray[np.uint8]:
         """The most probable class of every pixel, 0..K-1 in order of ascending mean; uint8."""
+        if self.pixel_probabilities is not None:
+            most: NDArray[np.uint8] = np.nan_to_num(self.pixel_probabilities).argmax(axis=0).astype(np.uint8)
+            return most
         return self.levels.paint(self.table.argmax(axis=0).astype(np.uint8), fill=0)
 
     @cached_property
     def mask(self) -> NDArray[np.bool_]:
         """Where the foreground classes together have more than half of the probability; bool."""
-        return self.levels.paint(self.table[list(self.foreground)].sum(axis=0) > 0.5, fill=False)
+        chosen = list(self.foreground)
+        if self.pixel_probabilities is not None:
+            return np.asarray(self.pixel_probabilities[chosen].sum(axis=0) > 0.5)
+        return self.levels.paint(self.table[chosen].sum(axis=0) > 0.5, fill=False)
 
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
         """p(z = k | y) of every class and pixel: float32, (n_classes, *shape), in [0, 1]."""
+        if self.pixel_probabilities is not None:
+            return self.pixel_probabilities
         return self.levels.paint(self.table.astype(np.float32), fill=np.nan)
 
     @cached_property
     def entropy(self) -> NDArray[np.float32]:
         """Entropy of every pixel's class in bits, -sum_k p_k log2 p_k: float32, in [0, log2 K]."""
+        if self.pixel_probabilities is not None:
+            return entropy_of(self.pixel_probabilities)
         return self.levels.paint(self._level_entropy.astype(np.float32), fill=np.nan)
 
     @property
     def _level_entropy(self) -> Array:
-        from scipy.special import entr
-
-        bits: Array = entr(self.table).sum(axis=0) / np.log(2)
-        return bits
+        return entropy_of(self.table)
 
     def areas(self) -> list[Area]:
         """Pixels and fraction of each class with posterior mean, sd and central 94 % interval.
@@ -102,6 +112,11 @@ class Segmentation:
 
     @cached_property
     def _areas(self) -> list[Area]:
+        if self.pixel_probabilities is not None:
+            fractions = self.posterior.pooled()[0]
+            means = np.nansum(self.pixel_probabilities, axis=tuple(range(1, self.image.pixels.ndim + 1)))
+            drawn = np.rint(fractions * self.levels.n_pixels).astype(np.int64)
+            return summarize_areas(drawn, means.astype(np.float64))
         rng = np.random.default_rng(np.random.SeedSequence(self.posterior.seed, spawn_key=(_AREAS_STREAM,)))
         draws = draw_areas(self.posterior, self.levels, rng=rng)
         return summarize_areas(draws, self.table @ self.levels.counts.astype(np.float64))
@@ -177,6 +192,8 @@ class Segmentation:
         """The entropy as indexes into colors, one byte a pixel."""
         from .views.render import entropy_map
 
+        if self.pixel_probabilities is not None:
+            return _shades(self.entropy, self.n_classes)
         bits = np.append(self._level_entropy, np.nan)
         colors, index = np.unique(entropy_map(bits[None], self.n_classes)[0], axis=0, return_inverse=True)
         return self.levels.paint(index[:-1].astype(np.uint8), fill=index[-1]), colors
@@ -222,3 +239,21 @@ class Segmentation:
             f'<figure><img alt="foreground of {name}" src="data:image/png;base64,{data}">'
             f"<figcaption><pre>{html.escape(self.table_text())}</pre></figcaption></figure>"
         )
+
+
+def entropy_of(probabilities: NDArray[Any]) -> NDArray[Any]:
+    """Entropy in bits over the first axis, of the same type."""
+    from scipy.special import entr
+
+    bits: NDArray[Any] = entr(probabilities).sum(axis=0) / np.log(probabilities.dtype.type(2))
+    return bits
+
+
+def _shades(entropy: NDArray[np.float32], n_classes: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """An entropy map in 255 shades as indexes into colors; the last is that of pixels outside the domain."""
+    from .views.render import entropy_map
+
+    most = float(np.log2(max(n_classes, 2)))
+    bits = np.append(np.linspace(0.0, most, 255), np.nan)
+    index = np.where(np.isnan(entropy), 255, np.rint(np.nan_to_num(entropy) / most * 254))
+    return index.astype(np.uint8), entropy_map(bits[None], n_classes)[0]

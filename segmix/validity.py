@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .mixture.chains import Steps
-from .mixture.plan import SAMPLERS
+from .mixture.plan import SAMPLERS, SPATIAL
 from .mixture.priors import Priors
 from .posterior import Posterior
 
@@ -42,7 +42,7 @@ def check_posterior(posterior: Posterior) -> None:
         "counts that are not positive": counted,
         "a step that is no width": 0 <= posterior.step < np.inf,
         "more or less than two ends": len(posterior.open_ends) == 2,
-        "an unknown sampler": posterior.sampler in SAMPLERS,
+        "an unknown sampler": posterior.sampler in (*SAMPLERS, SPATIAL),
         "a seed or thinning out of range": posterior.seed >= 0 and posterior.thinned >= 1,
         "data without a name": isinstance(posterior.source, str),
         "a column without a name": isinstance(posterior.column, str | None),

@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .errors import ConvergenceWarning, OptionError, check_whole
-from .fitting import Data, Rng, checked, preprocessed, sample, seed_of
+from .fitting import Data, Rng, checked, preprocessed, sample, sample_spatial, seed_of
 from .imaging.image import Image, as_image
 from .imaging.levels import Quantization, count_levels
-from .mixture.plan import Plan, Sampler, check_classes
+from .mixture.plan import SPATIAL, Plan, Sampler, check_classes
 from .mixture.priors import Priors
+from .potts.options import PottsOptions
 from .segmentation import Segmentation
 
 Foreground = Literal["bright", "dark"] | int | Sequence[int]
@@ -35,6 +36,7 @@ def segment(
     quantization: Quantization = "auto",
     preprocess: Sequence[str] | str | None = (),
     domain: ArrayLike | None = None,
+    spatial: bool | PottsOptions = False,
     rng: Rng = None,
 ) -> Segmentation:
     """Segment a picture by the Gaussian mixture of its intensities, and say how sure that is.
@@ -59,6 +61,8 @@ def segment(
         Steps such as "gaussian:1.5" or "background:25"; see ``segmix.imaging.preprocess``.
     domain : bool array of the image's shape, optional
         The pixels that count.
+    spatial : bool or PottsOptions
+        Whether labels of neighbors hang together (a Potts prior), how strongly inferred from this picture.
     rng : int, SeedSequence, Generator or None
         The same seed gives the same result, whatever the number of threads; None draws a seed, kept as
         ``result.posterior.seed``.
@@ -88,21 +92,45 @@ def segment(
     >>> int((result.mask != truth).sum()), result.posterior.converged
     (9, True)
     """
-    plan = Plan(sampler, draws, tune, chains, seed_of(rng), thin)
+    potts = _checked_spatial(spatial, sampler)
+    plan = Plan(SPATIAL if potts else sampler, draws, tune, chains, seed_of(rng), thin)
     priors = checked(priors)
     original = as_image(image, domain=domain)
     processed = preprocessed(original, preprocess)
     levels = count_levels(processed, quantization=quantization)
     check_classes(levels, n_classes, original.source)
     labels = _foreground_labels(foreground, n_classes)
-    posterior = sample(Data(levels, original.source), n_classes=n_classes, priors=priors, plan=plan)
+    data, pixels = Data(levels, original.source), None
+    if potts:
+        potts = replace(potts, spacing=_spacing_of(processed, potts))
+        posterior, pixels = sample_spatial(data, n_classes=n_classes, priors=priors, options=potts, plan=plan)
+    else:
+        posterior = sample(data, n_classes=n_classes, priors=priors, plan=plan)
     if not posterior.converged:
         reasons = "; ".join(posterior.verdict.reasons)
         warnings.warn(
             f"{original.source}: the draws have not converged: {reasons}", ConvergenceWarning, stacklevel=2
         )
-    asked = _asked(plan, original, processed, quantization)
-    return Segmentation(original, processed, levels, posterior, labels, asked)
+    asked = _asked(plan, original, processed, quantization) | {"spatial": asdict(potts) if potts else None}
+    return Segmentation(original, processed, levels, posterior, labels, asked, pixels)
+
+
+def _checked_spatial(spatial: bool | PottsOptions, sampler: Sampler) -> PottsOptions | None:
+    if isinstance(spatial, PottsOptions) or spatial is True:
+        if sampler != "independence":
+            raise OptionError(f"spatial has a sampler of its own, got {sampler!r}; leave it out")
+        return spatial if isinstance(spatial, PottsOptions) else PottsOptions()
+    if spatial is not False:
+        raise OptionError(f"spatial must be True, False or PottsOptions, got {spatial!r}")
+    return None
+
+
+def _spacing_of(image: Image, options: PottsOptions) -> tuple[float, ...] | None:
+    """The distances of neighbors: as given, or the image's where they differ from axis to axis."""
+    if options.spacing != "image":
+        return options.spacing
+    spacing = image.spacing
+    return None if spacing is None or len(set(spacing)) == 1 else tuple(spacing)
 
 
 def _asked(plan: Plan, original: Image, processed: Image, quantization: Quantization) -> dict[str, Any]:

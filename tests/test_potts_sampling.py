@@ -1,5 +1,6 @@
 """The joint sampler of labels, classes and beta: Geweke's test, simulated fields, and its promises."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,17 +8,20 @@ import pytest
 from numpy.typing import NDArray
 
 from segmix import Dirichlet, InverseGamma, Normal, Priors
-from segmix.diagnostics import effective_sample_size
+from segmix.diagnostics import ParameterSummary, effective_sample_size
 from segmix.errors import OptionError
-from segmix.imaging.image import Image, as_image
+from segmix.imaging.image import as_image
 from segmix.imaging.levels import count_levels
 from segmix.mixture.density import Observed, Parameters, Target
 from segmix.mixture.gibbs import model_of
+from segmix.mixture.plan import Plan
 from segmix.mixture.priors import ResolvedPriors
+from segmix.potts.chains import FieldChain, Problem
 from segmix.potts.lattice import Lattice
 from segmix.potts.normalizer import Normalizer, simulated_normalizer
+from segmix.potts.options import PottsOptions
 from segmix.potts.philox import keys_of
-from segmix.potts.sampling import FieldChain, FieldRun, PottsOptions, Problem, sample_field
+from segmix.potts.sampling import FieldRun, sample_field
 from segmix.potts.sweeps import Sweeps
 
 from . import exact_potts as exact
@@ -172,13 +176,19 @@ def test_faulty_steps_do_not(fault: Any) -> None:
     assert np.abs(geweke(Tiny(), 4000, fault=fault)).max() > 6
 
 
-OPTIONS: dict[str, Any] = {"n_classes": 2, "priors": Priors(), "draws": 400, "tune": 200, "chains": 3}
+PLAN = Plan("potts", 400, 200, 3, 1, until_converged=False)
 
 
-def run(pixels: Any, **options: Any) -> FieldRun:
+def summary_of(found: FieldRun) -> dict[str, ParameterSummary]:
+    assert found.run.summary is not None
+    return found.run.summary
+
+
+def run(pixels: Any, *, options: PottsOptions | None = None, **plan: Any) -> FieldRun:
     levels = count_levels(as_image(pixels))
-    asked = {**OPTIONS, "options": PottsOptions(), "seed": 1} | options
-    return sample_field(levels, **asked)
+    return sample_field(
+        levels, n_classes=2, priors=Priors(), options=options or PottsOptions(), plan=replace(PLAN, **plan)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -192,10 +202,10 @@ def test_a_simulated_field_is_found(noisy: Any) -> None:
     labels, pixels = noisy
     found = run(pixels, draws=1000)
     for name, truth in (("means[0]", 100.0), ("means[1]", 140.0), ("stds[0]", 20.0), ("beta", 1.0)):
-        row = found.summary[name]
+        row = summary_of(found)[name]
         assert abs(row.mean - truth) < 4.5 * row.sd, (name, row)
     known = run(pixels, draws=1000, options=PottsOptions(beta=1.0))
-    assert "beta" not in known.summary
+    assert "beta" not in summary_of(known)
     errors = [(x.probabilities.argmax(axis=0) != labels).mean() for x in (found, known)]
     threshold = (labels != (pixels > 120)).mean()
     assert errors[0] < 0.4 * threshold
@@ -211,18 +221,18 @@ def test_without_coupling_it_is_a_mixture_of_equal_shares(noisy: Any) -> None:
     half = Priors(weights=Dirichlet(1e6))
     theirs = fit(pixels, priors=half, draws=2000, rng=1)
     for name in ("means[0]", "means[1]", "stds[0]", "stds[1]"):
-        one, other = ours.summary[name], theirs.summary()[name]
+        one, other = summary_of(ours)[name], theirs.summary()[name]
         error = np.hypot(one.mcse_mean, other.mcse_mean)
         assert abs(one.mean - other.mean) < 4.5 * error, name
 
 
 def test_the_same_seed_gives_the_same_bytes(noisy: Any) -> None:
     first, again = (run(noisy[1], draws=50, tune=20) for _ in range(2))
-    for one, other in zip(first.steps, again.steps, strict=True):
+    for one, other in zip(first.run.steps, again.run.steps, strict=True):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(first.probabilities, again.probabilities)
     other = run(noisy[1], draws=50, tune=20, seed=2)
-    assert (other.steps.means != first.steps.means).any()
+    assert (other.run.steps.means != first.run.steps.means).any()
 
 
 def test_pixels_outside_the_domain_have_no_say(noisy: Any) -> None:
@@ -231,11 +241,13 @@ def test_pixels_outside_the_domain_have_no_say(noisy: Any) -> None:
     domain[10:100, 5:90] = True
     inside = count_levels(as_image(pixels, domain=domain))
     cut = count_levels(as_image(np.ascontiguousarray(pixels[10:100, 5:90])))
-    asked = {**OPTIONS, "options": PottsOptions(beta=1.0), "seed": 1}
-    part, alone = (sample_field(levels, **asked) for levels in (inside, cut))
+    part, alone = (
+        sample_field(levels, n_classes=2, priors=Priors(), options=PottsOptions(beta=1.0), plan=PLAN)
+        for levels in (inside, cut)
+    )
     assert np.isnan(part.probabilities[:, ~domain]).all()
-    for name, row in part.summary.items():
-        other = alone.summary[name]
+    for name, row in summary_of(part).items():
+        other = summary_of(alone)[name]
         assert abs(row.mean - other.mean) < 4.5 * np.hypot(row.mcse_mean, other.mcse_mean), name
     apart = np.abs(part.probabilities[1][domain] - alone.probabilities[1].ravel())
     assert apart.mean() < 0.02
@@ -275,6 +287,5 @@ def run_with(pixels: Any, normalizer: Normalizer, *, seed: int) -> Any:
     """Summary of two chains, with a normalizer that was simulated before."""
     from unittest.mock import patch
 
-    with patch("segmix.potts.sampling.normalizer_of", lambda *_, **__: normalizer):
-        levels = count_levels(Image(pixels, limits=(0.0, 255.0)))
-        return sample_field(levels, **{**OPTIONS, "options": PottsOptions(), "seed": seed}).summary
+    with patch("segmix.potts.chains.normalizer_of", lambda *_, **__: normalizer):
+        return summary_of(run(pixels, seed=seed))

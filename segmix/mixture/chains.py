@@ -48,7 +48,8 @@ class Steps(NamedTuple):
 
     weights, means, stds (n_chains, n, n_classes); log_posterior (n_chains, n); of the independence sampler
     also the log importance weight of the point proposed at each step, and whether it was accepted; of NUTS
-    whether its trajectory diverged.
+    whether its trajectory diverged; of "potts" beta and the share of couplings that agree, (n_chains, n),
+    and the weights are fractions of pixels.
     """
 
     weights: Array
@@ -58,6 +59,8 @@ class Steps(NamedTuple):
     log_weights: Array | None = None
     accepted: NDArray[np.bool_] | None = None
     diverging: NDArray[np.bool_] | None = None
+    beta: Array | None = None
+    agreements: Array | None = None
 
     @property
     def parameters(self) -> Parameters:

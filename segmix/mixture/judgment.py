@@ -1,5 +1,7 @@
 """What the draws of a mixture say, and whether they have converged."""
 
+import numpy as np
+
 from ..diagnostics import MAX_PARETO_K, ParameterSummary, Verdict, distance, judge, pareto_k, summarize
 from .chains import Steps
 from .density import Parameters
@@ -9,14 +11,18 @@ GOOD_ACCEPTANCE = 0.65  # pictures have 0.68 to 0.9; posteriors that were missed
 
 
 def summarize_parameters(steps: Steps) -> dict[str, ParameterSummary]:
-    """Summaries by name ("means[0]"); one class has no weight to summarize."""
+    """Summaries by name ("means[0]"); one class has no weight to summarize, a fixed beta none either."""
     n_classes = steps.means.shape[2]
-    return {
+    summary = {
         f"{name}[{k}]": summarize(part[:, :, k])
         for name, part in zip(PARAMETERS, steps.parameters, strict=True)
         if n_classes > 1 or name != "weights"
         for k in range(n_classes)
     }
+    for name, draws in (("beta", steps.beta), ("agreements", steps.agreements)):
+        if draws is not None and np.ptp(draws) > 0:
+            summary[name] = summarize(draws)
+    return summary
 
 
 def judge_steps(steps: Steps, summary: dict[str, ParameterSummary]) -> Verdict:

@@ -7,10 +7,11 @@ from ..errors import InputError, OptionError, check_whole
 from ..imaging.levels import Levels
 from ..samples import MAX_CLASSES
 
-Sampler = Literal["independence", "gibbs", "nuts", "pymc-lecture"]
+Sampler = Literal["independence", "gibbs", "nuts", "pymc-lecture", "potts"]
 
 RESUMABLE: tuple[Sampler, ...] = ("independence", "gibbs")
 SAMPLERS: tuple[Sampler, ...] = (*RESUMABLE, "nuts", "pymc-lecture")
+SPATIAL: Sampler = "potts"  # of pictures, asked for by ``spatial``
 MAX_DRAWS = 10**7
 MAX_NUMBERS = 2 * 10**7  # draws of all classes, some 200 bytes each on the way
 
@@ -33,7 +34,7 @@ class Plan:
     jumps: bool = True
 
     def __post_init__(self) -> None:
-        if self.sampler not in SAMPLERS:
+        if self.sampler not in (*SAMPLERS, SPATIAL):
             raise OptionError(f"sampler must be one of {', '.join(SAMPLERS)}, got {self.sampler!r}; name one")
         for name, least, most in (
             ("draws", 4, 10**7), ("chains", 1, 1000), ("tune", 0, 10**7), ("thin", 1, 10**6),

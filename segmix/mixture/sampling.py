@@ -21,7 +21,7 @@ from .judgment import (
     summarize_parameters,
 )
 from .modes import find_modes
-from .plan import MAX_NUMBERS, RESUMABLE, Plan, Sampler, check_classes
+from .plan import MAX_NUMBERS, RESUMABLE, SPATIAL, Plan, Sampler, check_classes
 from .priors import Priors, ResolvedPriors, check_proper
 from .proposals import Proposal, adapt, around_modes, with_exchanges
 
@@ -75,6 +75,8 @@ def sample_levels(
     OptionError
         If an option is out of its range.
     """
+    if plan.sampler == SPATIAL:
+        raise OptionError("the sampler potts is of pictures; call segment with spatial=True (--spatial)")
     check_classes(levels, n_classes, source)
     if plan.chains * plan.draws * plan.thin * n_classes > MAX_NUMBERS:
         raise OptionError(

@@ -1,0 +1,163 @@
+"""One chain of the hidden Potts model: labels given the rest, classes given their pixels, beta given labels.
+
+y_i | z_i = k is of class k's interval probabilities (or density), p(z | beta) = exp(beta S(z)) / C(beta).
+Means stay in ascending order, each between its neighbors.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..imaging.levels import Levels
+from ..mixture.chains import Steps, Stream, generator
+from ..mixture.class_kernels import Model
+from ..mixture.density import Parameters, Target, observe, unpack
+from ..mixture.gibbs import model_of
+from ..mixture.modes import find_modes
+from ..mixture.priors import Priors
+from .lattice import OUTSIDE, Lattice
+from .normalizer import Normalizer, normalizer_of
+from .options import PottsOptions
+from .philox import keys_of
+from .sweeps import UNSEEN, Planes, Sweeps
+
+Array = NDArray[np.float64]
+
+WARM_SWEEPS = 5  # of labels alone, before anything else moves
+FIRST_BETA = 0.5
+SEEN_EVERY = 4  # sweeps between two additions to the pixels' probabilities
+MAX_SEEN = 1 << 16  # additions that a counter holds
+EMPTY = 1e-12  # the weight of a class without pixels, where a logarithm is taken
+STARTS = ("mixture", "random", "one class")
+
+
+class Problem(NamedTuple):
+    """What all chains share: the image on its lattice, the target, and what is known of beta."""
+
+    sweeps: Sweeps
+    target: Target
+    model: Model
+    normalizer: Normalizer | None
+    beta: float | None
+
+    @property
+    def n_classes(self) -> int:
+        """The number of classes K."""
+        return self.sweeps.n_classes
+
+
+def pose(levels: Levels, *, n_classes: int, priors: Priors, options: PottsOptions, seed: int) -> Problem:
+    """Lay an image out on its lattice, and find the normalizing constant where beta is inferred."""
+    index = levels.index
+    domain = index >= 0
+    spacing = None if options.spacing == "image" else options.spacing
+    lattice = Lattice(index.shape, options.connectivity, spacing, None if domain.all() else domain)
+    kind = np.uint8 if levels.n_levels <= 256 else np.uint16
+    codes: NDArray[Any] = np.where(domain, index, 0).astype(kind)
+    observed = observe(levels)
+    target = Target(observed, priors.resolve(observed, n_classes))
+    fixed = None if isinstance(options.beta, str) else float(options.beta)
+    normalizer = normalizer_of(lattice, n_classes, seed=seed) if fixed is None and n_classes > 1 else None
+    return Problem(
+        Sweeps(lattice, codes, levels.n_levels, n_classes), target, model_of(target), normalizer,
+        0.0 if n_classes == 1 else fixed,
+    )  # fmt: skip
+
+
+class FieldChain:
+    """One chain: labels, means, stds and beta, and the generators they are drawn with."""
+
+    def __init__(self, problem: Problem, start: Parameters, *, seed: int, number: int) -> None:
+        self.problem, self.number = problem, 0
+        self.keys = keys_of(seed, Stream.LABELS, number)
+        self.rng = generator(seed, Stream.FIELD, number)
+        self.means, self.stds = start.means.copy(), start.stds.copy()
+        self.table = problem.sweeps.prepare()
+        self.labels = _first_labels(problem, start, STARTS[number % len(STARTS)], seed=seed, number=number)
+        self.beta = FIRST_BETA if problem.beta is None else problem.beta
+        self.seen, self.n_seen = UNSEEN, 0
+        for _ in range(WARM_SWEEPS):
+            self._sweep(UNSEEN)
+
+    def watch_pixels(self) -> None:
+        """Begin anew to add up the pixels' probabilities."""
+        self.seen = np.zeros((self.problem.n_classes - 1, *self.labels.shape), np.uint32)
+        self.n_seen = 0
+
+    def run(self, n: int) -> Steps:
+        """Make n steps: weights are the fractions of pixels in each class, each part (n, ...)."""
+        rows = []
+        for _ in range(n):
+            adds = self.seen.size > 0 and self.number % SEEN_EVERY == 0 and self.n_seen < MAX_SEEN
+            self._sweep(self.seen if adds else UNSEEN)
+            self.n_seen += adds
+            rows.append(self._step())
+        weights, means, stds, beta, agreements = (
+            np.array(part, np.float64) for part in zip(*rows, strict=True)
+        )
+        parameters = Parameters(np.maximum(weights, EMPTY), means, stds)
+        density = self.problem.target.log_posterior(parameters)
+        return Steps(weights, means, stds, density, beta=beta, agreements=agreements)
+
+    def _sweep(self, seen: NDArray[np.uint32]) -> None:
+        self.problem.sweeps.sweep(
+            self.labels, class_shares(self.problem.target, self.means, self.stds), self.beta,
+            keys=self.keys, number=self.number, table=self.table, seen=seen,
+        )  # fmt: skip
+        self.number += 1
+
+    def _step(self) -> tuple[Any, ...]:
+        """Draw classes and beta given the labels; what they are now."""
+        problem = self.problem
+        counts = problem.sweeps.count(self.labels)
+        self._draw_classes(counts)
+        agreements = problem.sweeps.agreements(self.labels)
+        if problem.normalizer is not None:
+            self.beta = problem.normalizer.draw_beta(agreements, rng=self.rng)
+        sizes = counts.sum(axis=0)
+        most = problem.sweeps.lattice.n_pairs
+        share = agreements / most if most else 1.0
+        return sizes / sizes.sum(), self.means.copy(), self.stds.copy(), self.beta, share
+
+    def _draw_classes(self, counts: NDArray[np.int64]) -> None:
+        from ..mixture.class_kernels import draw_class
+
+        observed = self.problem.target.observed
+        split = np.zeros((self.problem.n_classes, len(observed.counts)))
+        split[:, observed.columns] = counts.T
+        for k in range(self.problem.n_classes):
+            draw_class(  # type: ignore[no-untyped-call]
+                self.problem.model, split[k], k, False, self.means, self.stds, self.rng
+            )
+
+
+def class_shares(target: Target, means: Array, stds: Array) -> Array:
+    """f_k(v) of every level and class up to a factor a level, (n_levels, n_classes)."""
+    from ..mixture.kernels import sum_probabilities
+
+    observed = target.observed
+    equal = np.full((1, len(means)), 1 / len(means))
+    n = len(observed.counts)
+    shares = sum_probabilities(observed.nodes, n, equal, means[None], stds[None], np.ones(1))
+    return np.ascontiguousarray(shares[:, observed.columns].T)
+
+
+def _first_labels(problem: Problem, start: Parameters, how: str, *, seed: int, number: int) -> Planes:
+    """Labels far apart from chain to chain: the mixture's, random ones, all of the largest class."""
+    sweeps, shape = problem.sweeps, problem.sweeps.lattice.shape
+    if how == "one class":
+        return sweeps.lay_out(np.full(shape, start.weights.argmax(), np.uint8))
+    if how == "random":
+        rng = generator(seed, Stream.FIELD_START, number)
+        return sweeps.lay_out(rng.integers(0, problem.n_classes, shape, dtype=np.uint8))
+    best = class_shares(problem.target, start.means, start.stds).argmax(axis=1).astype(np.uint8)
+    labels: Planes = best[sweeps.codes]
+    labels[sweeps.lay_out(np.zeros(shape, np.uint8)) == OUTSIDE] = OUTSIDE
+    return labels
+
+
+def start_parameters(problem: Problem, *, seed: int) -> Parameters:
+    """The mixture's best mode, labels being strangers to each other: (n_classes,) each."""
+    mode = find_modes(problem.target, problem.n_classes, rng=generator(seed, Stream.MODES))[0]
+    return unpack(mode.point)

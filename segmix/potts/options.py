@@ -1,0 +1,35 @@
+"""What is asked of the Potts prior."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ..errors import OptionError
+
+
+@dataclass(frozen=True)
+class PottsOptions:
+    """How labels hang together.
+
+    Parameters
+    ----------
+    beta : "infer" or float
+        Inverse temperature: inferred under a flat prior, its normalizing constant included, or fixed.
+    connectivity : int
+        Neighbors, in scikit-image's sense.
+    spacing : "image", tuple of float or None
+        Distance of neighbors along each axis; a pair at distance d counts min(spacing) / d times. "image"
+        takes the picture's own where it differs from axis to axis; None counts every pair once.
+    """
+
+    beta: Literal["infer"] | float = "infer"
+    connectivity: int = 1
+    spacing: Literal["image"] | tuple[float, ...] | None = "image"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.beta, str):
+            if self.beta != "infer":
+                raise OptionError(f"beta must be 'infer' or a number of at least 0, got {self.beta!r}")
+        elif isinstance(self.beta, bool) or not 0 <= float(self.beta) < np.inf:
+            raise OptionError(f"beta must be 'infer' or a number of at least 0, got {self.beta!r}")
