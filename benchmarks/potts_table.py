@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from segmix.potts.lattice import Lattice
-from segmix.potts.normalizer import ising_agreements, nodes_for, rising, simulate_agreements
+from segmix.potts.normalizer import bulk_and_surface, ising_agreements, nodes_for, rising, simulate_agreements
 
 TABLE = Path(__file__).parents[1] / "segmix" / "potts" / "agreements.json"
 SIZES = {2: (32, 128), 3: (10, 26)}
@@ -32,14 +32,12 @@ def measure(n_classes: int, ndim: int, connectivity: int, *, n_sweeps: int) -> d
     for number, lattice in enumerate(lattices):
         sweeps = n_sweeps * (1 if number else 4)
         means.append(simulate_agreements(lattice, n_classes, betas, n_sweeps=sweeps, seed=number)[0])
-    full = np.array([lattice.n_pixels * len(lattice.offsets) for lattice in lattices], float)
-    missing = full - 2 * np.array([lattice.n_pairs for lattice in lattices])
-    design = np.stack([full / 2, -missing], axis=1)
     if (n_classes, ndim, connectivity) == (2, 2, 1):
         bulk = ising_agreements(betas)
-        surface = (bulk * design[1, 0] - means[1]) / missing[1]
+        full = lattices[1].n_pixels * len(lattices[1].offsets)
+        surface = (bulk * full / 2 - means[1]) / (full - 2 * lattices[1].n_pairs)
     else:
-        bulk, surface = np.linalg.solve(design, np.array(means))
+        bulk, surface = bulk_and_surface((lattices[0], lattices[1]), (means[0], means[1]))
     bulk[0], surface[0] = 1 / n_classes, 0.5 / n_classes
     rows = {"betas": betas, "bulk": np.minimum(rising(bulk), 1.0), "surface": surface}
     return {name: [float(f"{x:.7g}") for x in row] for name, row in rows.items()}

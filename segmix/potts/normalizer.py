@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 N_NODES = 33
 N_SWEEPS = 300
 HIGHEST = 2.5  # times where order sets in: the largest beta of a prior
+SMALL = {2: (20, 60), 3: (7, 16)}  # sides of the lattices that stand for a kind that the table lacks
 LARGE = 1024  # pixels from which the table's bulk and surface are taken
 N_GRID = 257  # points of the grid that beta is drawn on
 N_SDS = 8.0  # its half width
@@ -178,6 +179,39 @@ def rising(values: Array) -> Array:
     return fitted
 
 
+def bulk_and_surface(lattices: tuple[Lattice, Lattice], means: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Solve E[S] = u N d / 2 - v m on a small and a larger lattice for u and v at each beta.
+
+    N pixels have couplings d in the bulk, those of m neighbors are missing at the boundary.
+    """
+    full = np.array([lattice.n_pixels * float(lattice.couplings.sum()) for lattice in lattices])
+    missing = full - 2 * np.array([lattice.n_pairs for lattice in lattices])
+    bulk, surface = np.linalg.solve(np.stack([full / 2, -missing], axis=1), np.array(means))
+    return bulk, surface
+
+
+def scaled_normalizer(lattice: Lattice, n_classes: int, *, seed: int) -> Normalizer:
+    """E[S] of a large lattice from bulk and surface of two small ones of its kind, simulated now."""
+    sizes = SMALL[lattice.ndim]
+    small = tuple(Lattice((n,) * lattice.ndim, lattice.connectivity, lattice.spacing) for n in sizes)
+    betas = nodes_for(lattice, n_classes)
+    found = [simulate_agreements(one, n_classes, betas, n_sweeps=2 * N_SWEEPS, seed=seed) for one in small]
+    bulk, surface = bulk_and_surface((small[0], small[1]), (found[0][0], found[1][0]))
+    scale = lattice.n_pixels / small[1].n_pixels
+    return _of_bulk(
+        lattice, n_classes, betas, rising(bulk), surface,
+        source="Swendsen-Wang on small lattices of this kind", errors=scale * found[1][1],
+    )  # fmt: skip
+
+
+def _of_bulk(
+    lattice: Lattice, n_classes: int, betas: Array, bulk: Array, surface: Array, *, source: str, errors: Array
+) -> Normalizer:
+    full = lattice.n_pixels * float(lattice.couplings.sum())
+    means = bulk * full / 2 - surface * (full - 2 * lattice.n_pairs)
+    return Normalizer(betas, rising(means), lattice.n_pixels * float(np.log(n_classes)), source, errors)
+
+
 def tabulated_normalizer(lattice: Lattice, n_classes: int) -> Normalizer | None:
     """E[S] from the table of large lattices: bulk times pairs less surface times missing neighbors.
 
@@ -189,10 +223,8 @@ def tabulated_normalizer(lattice: Lattice, n_classes: int) -> Normalizer | None:
     if kind is None or lattice.spacing is not None:
         return None
     betas, bulk, surface = (np.array(kind[name]) for name in ("betas", "bulk", "surface"))
-    full = lattice.n_pixels * len(lattice.offsets)
-    means = bulk * full / 2 - surface * (full - 2 * lattice.n_pairs)
-    start = lattice.n_pixels * float(np.log(n_classes))
-    return Normalizer(betas, rising(means), start, "table of large lattices", np.zeros(len(betas)))
+    exact = np.zeros(len(betas))
+    return _of_bulk(lattice, n_classes, betas, bulk, surface, source="table of large lattices", errors=exact)
 
 
 @cache
@@ -204,6 +236,7 @@ def read_table() -> dict[str, dict[str, list[float]]]:
 
 
 def normalizer_of(lattice: Lattice, n_classes: int, *, seed: int) -> Normalizer:
-    """The normalizer of a lattice: from the table, or simulated where it is small or of another kind."""
-    tabulated = tabulated_normalizer(lattice, n_classes) if lattice.n_pixels >= LARGE else None
-    return tabulated or simulated_normalizer(lattice, n_classes, seed=seed)
+    """The normalizer of a lattice: simulated on it where small, from the table, or from its kind."""
+    if lattice.n_pixels < LARGE:
+        return simulated_normalizer(lattice, n_classes, seed=seed)
+    return tabulated_normalizer(lattice, n_classes) or scaled_normalizer(lattice, n_classes, seed=seed)

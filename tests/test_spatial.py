@@ -1,0 +1,232 @@
+"""Labels that hang together, from a picture to its files and back."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from segmix_cli.main import run
+
+import segmix
+from segmix import Posterior, PottsOptions, Segmentation, segment, simulate_potts
+from segmix.errors import OptionError
+from segmix.imaging.image import Image
+from segmix.potts.lattice import Lattice
+from segmix.potts.normalizer import (
+    Normalizer,
+    critical_beta,
+    ising_agreements,
+    read_table,
+    simulate_agreements,
+    tabulated_normalizer,
+)
+
+from . import naive_potts as naive
+
+pytestmark = pytest.mark.filterwarnings("ignore::segmix.errors.ConvergenceWarning")  # of short runs
+
+
+@pytest.fixture(scope="module")
+def noisy() -> tuple[np.ndarray, np.ndarray]:
+    truth = simulate_potts((96, 120), beta=0.85, rng=2)
+    rng = np.random.default_rng(3)
+    return truth, np.clip(np.rint(rng.normal(90 + 50 * truth, 25)), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def found(noisy: tuple[np.ndarray, np.ndarray]) -> Segmentation:
+    return segment(noisy[1], spatial=True, draws=500, rng=1)
+
+
+def test_neighbors_help(noisy: tuple[np.ndarray, np.ndarray], found: Segmentation) -> None:
+    truth, pixels = noisy
+    alone = segment(pixels, rng=1)
+    assert found.posterior.converged
+    assert (found.labels != truth).mean() < 0.75 * (alone.labels != truth).mean()
+    beta = found.posterior.summary()["beta"]
+    assert abs(beta.mean - 0.85) < 4.5 * beta.sd
+
+
+def test_a_result_has_the_usual_parts(found: Segmentation, tmp_path: Path) -> None:
+    probabilities = found.probabilities
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-5)
+    np.testing.assert_array_equal(found.labels, probabilities.argmax(axis=0))
+    np.testing.assert_array_equal(found.mask, probabilities[1] > 0.5)
+    p = probabilities.astype(float)
+    bits = -(p * np.log2(np.maximum(p, 1e-30))).sum(axis=0)
+    np.testing.assert_allclose(found.entropy, bits, atol=1e-5)
+    areas = found.areas()
+    assert sum(area.pixels.mean for area in areas) == pytest.approx(found.levels.n_pixels, abs=1)
+    assert all(area.pixels.low <= area.pixels.mean <= area.pixels.high for area in areas)
+    found.save(tmp_path / "out")
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["sampling"]["sampler"] == "potts"
+    assert summary["coupling"]["beta"]["mean"] == pytest.approx(found.posterior.summary()["beta"].mean)
+    assert summary["options"]["spatial"] == {"beta": "infer", "connectivity": 1, "spacing": None}
+    assert set(summary["files"]) >= {
+        "labels.png",
+        "mask.png",
+        "probabilities.tif",
+        "entropy.png",
+        "overlay.png",
+    }
+    again = Posterior.load(tmp_path / "out" / "posterior.nc")
+    np.testing.assert_array_equal(again.steps.beta, found.posterior.steps.beta)
+    assert again.summary() == found.posterior.summary()
+    assert "share of neighbor pairs that agree" in found.table_text()
+
+
+def test_areas_are_those_of_labels_not_of_strangers(
+    noisy: tuple[np.ndarray, np.ndarray], found: Segmentation
+) -> None:
+    truth = noisy[0]
+    for area in found.areas():
+        assert abs(area.pixels.mean - (truth == area.label).sum()) < 4.5 * area.pixels.sd
+
+
+def test_the_same_seed_gives_the_same_files(noisy: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        segment(noisy[1], spatial=True, draws=40, tune=20, rng=7).save(tmp_path / name)
+    for path in sorted((tmp_path / "one").iterdir()):
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+
+
+def test_voxels_of_several_sizes_are_coupled_by_their_distances() -> None:
+    truth = simulate_potts((12, 30, 30), beta=0.6, spacing=(3.0, 1.0, 1.0), rng=1)
+    pixels = np.clip(np.rint(np.random.default_rng(1).normal(90 + 60 * truth, 20)), 0, 255).astype(np.uint8)
+    image = Image(pixels, axes="ZYX", spacing=(3.0, 1.0, 1.0))
+    options = PottsOptions(beta=0.6)
+    by_image = segment(image, spatial=options, draws=60, tune=20, rng=1)
+    given = segment(pixels, spatial=PottsOptions(0.6, spacing=(3.0, 1.0, 1.0)), draws=60, tune=20, rng=1)
+    np.testing.assert_array_equal(by_image.probabilities, given.probabilities)
+    once = segment(image, spatial=PottsOptions(0.6, spacing=None), draws=60, tune=20, rng=1)
+    assert (once.probabilities != given.probabilities).any()
+
+
+@pytest.mark.parametrize("n_classes", [1, 3])
+def test_other_numbers_of_classes(n_classes: int) -> None:
+    truth = simulate_potts((64, 64), beta=1.2, n_classes=3, rng=4)
+    pixels = np.clip(np.rint(np.random.default_rng(1).normal(60 + 60 * truth, 15)), 0, 255).astype(np.uint8)
+    options = PottsOptions(beta=1.2)
+    result = segment(pixels, n_classes=n_classes, spatial=options, draws=100, tune=50, rng=1)
+    assert result.probabilities.shape == (n_classes, 64, 64)
+    if n_classes == 3:
+        assert (result.labels != truth).mean() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"spatial": "yes"}, "spatial must be True, False or PottsOptions, got 'yes'"),
+        (
+            {"spatial": True, "sampler": "gibbs"},
+            "spatial has a sampler of its own, got 'gibbs'; leave it out",
+        ),
+        ({"sampler": "potts"}, r"the sampler potts is of pictures; call segment with spatial=True"),
+        ({"spatial": PottsOptions(connectivity=3)}, "connectivity must be a whole number from 1 to 2, got 3"),
+        ({"spatial": PottsOptions(spacing=(1.0,))}, "spacing must be 2 positive distances"),
+    ],
+)
+def test_wrong_options(noisy: tuple[np.ndarray, np.ndarray], options: dict, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        segment(noisy[1], draws=20, rng=1, **options)
+
+
+def test_the_command_simulates_and_segments(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    simulate = [
+        "simulate",
+        "potts",
+        "--shape",
+        "64,64",
+        "--means",
+        "90,150",
+        "--stds",
+        "25,25",
+        "--seed",
+        "2",
+    ]
+    assert run([*simulate, "-o", "field.png"]) == 0
+    assert sorted(path.name for path in here.iterdir()) == ["field.png", "field_truth.png"]
+    few = ["--draws", "60", "--tune", "20", "--seed", "1", "--allow-unconverged"]
+    assert run(["segment", "field.png", "--spatial", "--beta", "1.0", "-o", "out", *few]) == 0
+    assert "share of neighbor pairs that agree" in capsys.readouterr().out
+    summary = json.loads(Path("out/field/summary.json").read_text())
+    assert summary["sampling"]["notes"][0] == "beta is fixed at 1, connectivity 1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--beta", "1.0"], "--beta is of labels that hang together; add --spatial"),
+        (["--connectivity", "2"], "--connectivity is of labels that hang together; add --spatial"),
+        (["--spatial", "--beta", "much"], "--beta must be infer or a number of at least 0, got 'much'"),
+        (["--spatial", "--beta", "-1"], "beta must be 'infer' or a number of at least 0, got -1.0"),
+        (["--spatial", "--connectivity", "3"], "connectivity must be a whole number from 1 to 2, got 3"),
+    ],
+)
+def test_wrong_commands(
+    here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    np.save("a.npy", np.arange(400, dtype=np.uint8).reshape(20, 20))
+    assert run(["segment", "a.npy", "-o", "out", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+# Fields of the prior alone
+
+
+def test_fields_repeat_and_keep_to_their_domain() -> None:
+    domain = np.random.default_rng(1).random((30, 40)) < 0.7
+    one, two = (simulate_potts((30, 40), beta=0.8, n_classes=3, domain=domain, rng=5) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    assert (one[~domain] == 255).all()
+    assert set(np.unique(one[domain])) == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    "options", [{"beta": -1.0}, {"beta": 1.0, "n_classes": 17}, {"beta": 1.0, "n_sweeps": 0}]
+)
+def test_wrong_fields(options: dict) -> None:
+    with pytest.raises(OptionError, match="must be a"):
+        simulate_potts((8, 8), **options)
+    assert "simulate_potts" in segmix.__all__
+
+
+def test_onsagers_solution_at_published_values() -> None:
+    """1.106079 and sqrt(2), the mean of s s' per site, at J = 0.4 and at the critical coupling 0.4406868."""
+    per_site = 2 * (2 * ising_agreements(np.array([0.8, 2 * 0.44068679])) - 1)
+    np.testing.assert_allclose(per_site, [1.106079, np.sqrt(2)], atol=2e-6)
+    assert critical_beta(2) == pytest.approx(2 * 0.44068679, abs=1e-7)
+    np.testing.assert_allclose(ising_agreements(np.array([0.0, 8.0])), [0.5, 1.0], atol=1e-6)
+
+
+@pytest.mark.parametrize("beta", [0.5, 0.8, 1.1])
+def test_fields_agree_as_often_as_the_table_says(beta: float) -> None:
+    """Of a lattice that the table was not made from, a rectangle with holes; boundary and all."""
+    domain = np.ones((70, 110), bool)
+    domain[20:40, 30:60] = False
+    lattice = Lattice(domain.shape, domain=domain)
+    means, errors = simulate_agreements(lattice, 2, np.array([beta]), n_sweeps=600, seed=3)
+    table = tabulated_normalizer(lattice, 2)
+    assert isinstance(table, Normalizer)
+    # 2e-3 of the pairs is what corners and the table's own Monte Carlo error may be
+    assert abs(float(table.mean_agreements(beta)) - means[0]) < 4.5 * errors[0] + 2e-3 * lattice.n_pairs
+
+
+def test_every_kind_in_the_table_is_sound() -> None:
+    for name, rows in read_table().items():
+        n_classes = int(name.split()[0])
+        betas, bulk = np.array(rows["betas"]), np.array(rows["bulk"])
+        assert betas[0] == 0
+        assert (np.diff(betas) > 0).all()
+        assert (np.diff(bulk) >= 0).all()
+        assert bulk[0] == pytest.approx(1 / n_classes, abs=1e-6)
+        assert bulk[-1] > 0.99
+        assert np.abs(np.array(rows["surface"])[-1] - 0.5) < 0.1  # a missing neighbor would have agreed
+
+
+def test_naive_agreements_of_one_color() -> None:
+    lattice = Lattice((4, 5), connectivity=2)
+    assert naive.agreements(lattice, np.zeros((4, 5), int)) == lattice.n_pairs
