@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 SCHEMA = 1
 MIN_DISTANCE = 1.0  # of neighboring means in root-mean-square stds; below, the sum of both has one peak
 MIN_PIXELS, MIN_SHARE = 10, 1e-3
+MIN_EXCESS = 0.1  # of agreeing neighbor pairs over chance, for labels to hang together
 _BAND_DRAWS = 200
 _SMOOTHING = ("gaussian", "median", "nlm", "tv")
 _LIBRARIES = ("numpy", "scipy", "numba", "scikit-image", "pillow", "tifffile")
@@ -114,6 +115,20 @@ def _describe_class(posterior: Posterior, k: int) -> dict[str, Any]:
     return {"label": k, **{name[:-1]: row._asdict() for name, row in known.items() if row is not None}}
 
 
+def _loose_labels(posterior: Posterior) -> list[str]:
+    """Say where labels with a Potts prior agree hardly more than by chance; its equal shares then bias."""
+    if posterior.steps.agreements is None or posterior.n_classes == 1:
+        return []
+    share = float(posterior.steps.agreements.mean())
+    chance = float((posterior.weights.mean(axis=(0, 1)) ** 2).sum())
+    if share > chance + MIN_EXCESS:
+        return []
+    return [
+        f"labels hardly hang together: {share:.0%} of the neighbor pairs agree, {chance:.0%} would by chance; the "
+        "spatial prior expects equal shares and bends the classes toward them, so leave it out"
+    ]
+
+
 def _describe_coupling(posterior: Posterior) -> dict[str, Any]:
     """Beta and the share of neighbor pairs that agree, of labels that hang together; else nothing."""
     if posterior.steps.beta is None:
@@ -138,6 +153,7 @@ def find_cautions(posterior: Posterior, areas: Sequence[Area], steps: Sequence[s
         for area in areas
         if area.pixels.mean < MIN_PIXELS or area.fraction.mean < MIN_SHARE
     ]
+    cautions += _loose_labels(posterior)
     smoothing = [step for step in steps if step.partition(":")[0] in _SMOOTHING]
     return cautions + [
         f"intervals are too narrow: {step} makes neighboring pixels alike, and the model takes them for "

@@ -104,6 +104,16 @@ def test_voxels_of_several_sizes_are_coupled_by_their_distances() -> None:
     assert (once.probabilities != given.probabilities).any()
 
 
+def test_labels_that_do_not_hang_together_are_named(found: Segmentation) -> None:
+    """Strangers, three of ten bright: the prior's equal shares move the means, which a caution says."""
+    rng = np.random.default_rng(1)
+    truth = rng.random((96, 96)) < 0.3
+    pixels = np.clip(np.rint(rng.normal(90 + 60 * truth, 20)), 0, 255).astype(np.uint8)
+    result = segment(pixels, spatial=True, draws=200, rng=1)
+    assert any(caution.startswith("labels hardly hang together: ") for caution in result.cautions)
+    assert not any("hang together" in caution for caution in found.cautions)
+
+
 @pytest.mark.parametrize("n_classes", [1, 3])
 def test_other_numbers_of_classes(n_classes: int) -> None:
     truth = simulate_potts((64, 64), beta=1.2, n_classes=3, rng=4)
