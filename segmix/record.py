@@ -124,8 +124,8 @@ def _loose_labels(posterior: Posterior) -> list[str]:
     if share > chance + MIN_EXCESS:
         return []
     return [
-        f"labels hardly hang together: {share:.0%} of the neighbor pairs agree, {chance:.0%} would by chance; the "
-        "spatial prior expects equal shares and bends the classes toward them, so leave it out"
+        f"labels hardly hang together: {share:.0%} of neighbor pairs agree, {chance:.0%} would by chance; "
+        "the spatial prior expects equal shares and bends the classes toward them, so leave it out"
     ]
 
 
