@@ -18,7 +18,7 @@ from .options import PottsOptions
 
 TUNE = 300
 EXTENSIONS = 3  # a run that has not converged is doubled at most so often
-PIECE = 20  # steps between two chances to interrupt
+PIECE = 2 * 10**7  # pixels drawn by a chain between two chances to interrupt
 
 
 class FieldRun(NamedTuple):
@@ -96,9 +96,9 @@ def _describe(problem: Problem, options: PottsOptions) -> str:
 
 def run_chains(chains: list[FieldChain], n: int) -> Steps:
     """Make n steps of every chain, in threads and in pieces, so that an interruption is heard."""
-    pieces = []
-    for begun in range(0, n, PIECE):
-        rows = in_threads(partial(_run, n=min(PIECE, n - begun)), chains)
+    pieces, piece = [], max(1, PIECE // chains[0].labels.size)
+    for begun in range(0, n, piece):
+        rows = in_threads(partial(_run, n=min(piece, n - begun)), chains)
         parts: list[Any] = list(zip(*rows, strict=True))
         pieces.append(Steps(*(None if part[0] is None else np.stack(part) for part in parts)))  # type: ignore[arg-type]
     return join(pieces)
@@ -117,7 +117,9 @@ def pixel_probabilities(problem: Problem, chains: list[FieldChain]) -> NDArray[n
     below = np.zeros((problem.n_classes + 1, *lattice.shape), np.float32)
     below[-1] = 1.0
     for k in range(problem.n_classes - 1):
-        total: NDArray[np.float64] = np.sum([chain.seen[k] for chain in chains], axis=0, dtype=np.float64)
+        total = chains[0].seen[k].astype(np.float64)
+        for chain in chains[1:]:
+            total += chain.seen[k]
         below[k + 1] = (lattice.join(total) / n_seen + 0.5) / 65536
     probabilities = np.diff(below, axis=0)
     if lattice.domain is not None:
