@@ -114,6 +114,14 @@ def test_labels_that_do_not_hang_together_are_named(found: Segmentation) -> None
     assert not any("hang together" in caution for caution in found.cautions)
 
 
+def test_labels_that_nothing_confuses_have_settled() -> None:
+    pixels = np.tile(np.array([[0, 255]], np.uint8), (10, 10))
+    result = segment(pixels, spatial=True, draws=400, rng=1)
+    np.testing.assert_array_equal(result.labels, pixels > 0)
+    row = result.posterior.summary()["weights[0]"]
+    assert (row.mean, row.sd, row.r_hat) == (0.5, 0.0, 1.0)
+
+
 @pytest.mark.parametrize("n_classes", [1, 3])
 def test_other_numbers_of_classes(n_classes: int) -> None:
     truth = simulate_potts((64, 64), beta=1.2, n_classes=3, rng=4)

@@ -1,6 +1,7 @@
 """What the draws of a mixture say, and whether they have converged."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..diagnostics import MAX_PARETO_K, ParameterSummary, Verdict, distance, judge, pareto_k, summarize
 from .chains import Steps
@@ -22,7 +23,16 @@ def summarize_parameters(steps: Steps) -> dict[str, ParameterSummary]:
     for name, draws in (("beta", steps.beta), ("agreements", steps.agreements)):
         if draws is not None and np.ptp(draws) > 0:
             summary[name] = summarize(draws)
+    if steps.beta is not None:
+        for k in np.flatnonzero(np.ptp(steps.weights, axis=(0, 1)) == 0):
+            summary[f"weights[{k}]"] = _settled(steps.weights[:, :, k])
     return summary
+
+
+def _settled(draws: NDArray[np.float64]) -> ParameterSummary:
+    """Of a fraction that has one value in all draws: labels that nothing confuses."""
+    value, n = float(draws.flat[0]), float(draws.size)
+    return ParameterSummary(value, 0.0, value, value, 0.0, n, n, 1.0)
 
 
 def judge_steps(steps: Steps, summary: dict[str, ParameterSummary]) -> Verdict:
