@@ -120,6 +120,7 @@ def test_every_option_reaches_the_library(here, capsys, monkeypatch, write_pictu
         "n_classes": 3,
         "foreground": (1, 2),
         "quantization": 1.0,
+        "spatial": False,
         "preprocess": ("crop:0,0,20,32", "median:1"),
         "sampler": "gibbs",
         "draws": 400,
@@ -327,7 +328,7 @@ def test_a_picture_without_its_truth_does_not_stay(here, monkeypatch):
 
 
 def test_the_kinds_of_the_command_are_those_of_the_library():
-    assert [kind.value for kind in Kind] == [*KINDS, "mixture"]
+    assert [kind.value for kind in Kind] == [*KINDS, "potts", "mixture"]
 
 
 def test_help_lists_the_commands_and_gives_examples(capsys):
