@@ -71,9 +71,9 @@ Spatial = Annotated[
 Beta = Annotated[
     str,
     typer.Option(
-        metavar="infer|NUMBER",
+        metavar="infer|pseudo|NUMBER",
         rich_help_panel=MODEL,
-        help="With --spatial, how strongly: inferred from the image, or this inverse temperature.",
+        help="With --spatial, how strongly: inferred, by pseudo-likelihood, or this inverse temperature.",
     ),
 ]
 Connectivity = Annotated[

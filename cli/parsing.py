@@ -125,7 +125,7 @@ def parse_spatial(spatial: bool, beta: str, connectivity: int) -> Any:
     from segmix import PottsOptions
 
     try:
-        number = None if beta == "infer" else float(beta)
+        asked: Any = beta if beta in ("infer", "pseudo") else float(beta)
     except ValueError:
-        raise OptionError(f"--beta must be infer or a number of at least 0, got {beta!r}") from None
-    return PottsOptions(beta="infer" if number is None else number, connectivity=connectivity)
+        raise OptionError(f"--beta must be infer, pseudo or a number of at least 0, got {beta!r}") from None
+    return PottsOptions(beta=asked, connectivity=connectivity)

@@ -13,6 +13,7 @@ from .errors import OptionError
 from .imaging.levels import Levels
 from .mixture.chains import Steps, Stream, generator
 from .mixture.density import observe
+from .mixture.plan import SPATIAL
 from .mixture.priors import Priors
 from .posterior import Posterior
 from .samples import Truth
@@ -66,14 +67,14 @@ def _trace(posterior: Posterior, title: str, truth: Truth | None) -> bytes:
 
 
 def _names(posterior: Posterior) -> list[str]:
-    """The numbers of the summary, means first."""
-    return sorted(posterior.summary(), key=lambda name: ("msw".index(name[0]), name))
+    """The numbers of the summary, means first, and what they have in common last."""
+    return sorted(posterior.summary(), key=lambda name: ("msw".find(name[0]) % 4, name))
 
 
 def _draws(steps: Steps, name: str) -> Array:
     """The draws of a number such as "means[0]", (n_chains, n)."""
     part, _, k = name.rstrip("]").partition("[")
-    found: Array = getattr(steps, part)[:, :, int(k)]
+    found: Array = getattr(steps, part)[:, :, int(k)] if k else getattr(steps, part)
     return found
 
 
@@ -89,12 +90,10 @@ def _prior(posterior: Posterior, title: str, truth: Truth | None) -> bytes:
     priors = Priors.from_dict(dict(posterior.priors))
     resolved = priors.resolve(observe(posterior.levels), posterior.n_classes)
     weights, means, stds = resolved.sample(N_PRIOR, rng=np.random.default_rng(0))
-    drawn = {"weights": weights, "means": means, "stds": stds}
-    marginals = _marginals(posterior, truth)
-    before = {
-        name: drawn[name.partition("[")[0]][:, int(name.partition("[")[2].rstrip("]"))] for name in marginals
-    }
-    return prior_figure(marginals, before, title=title)
+    drawn = {"means": means, "stds": stds} | ({} if posterior.sampler == SPATIAL else {"weights": weights})
+    before = {f"{part}[{k}]": draws[:, k] for part, draws in drawn.items() for k in range(draws.shape[1])}
+    known = {name: row for name, row in _marginals(posterior, truth).items() if name in before}
+    return prior_figure(known, {name: before[name] for name in known}, title=title)
 
 
 def _marginals(posterior: Posterior, truth: Truth | None) -> Mapping[str, Marginal]:
@@ -102,9 +101,9 @@ def _marginals(posterior: Posterior, truth: Truth | None) -> Mapping[str, Margin
     order = None if truth is None else np.argsort(truth.means)
     found = {}
     for name in _names(posterior):
-        part, k = name.rstrip("]").split("[")
+        part, _, k = name.rstrip("]").partition("[")
         row, known = posterior.summary()[name], None
-        if truth is not None and order is not None and len(order) == posterior.n_classes:
+        if truth is not None and order is not None and k and len(order) == posterior.n_classes:
             known = float(getattr(truth, part)[order[int(k)]])
         found[name] = Marginal(
             _draws(posterior.steps, name), row.mean, row.low, row.high, row.ess_bulk, row.mcse_mean, known
@@ -190,6 +189,8 @@ def _dot(posterior: Posterior, model: str | None) -> str:
 
     observed = observe(posterior.levels)
     priors: Any = Priors.from_dict(dict(posterior.priors)).resolve(observed, posterior.n_classes)
+    if posterior.sampler == SPATIAL:
+        raise OptionError("the graph is of mixtures; a Potts field's labels all hang on their neighbors")
     if model is None:
         few = posterior.counts.sum() <= nuts.MAX_ASSIGNMENTS
         drawn = posterior.sampler in ("gibbs", "pymc-lecture") and not posterior.step and few

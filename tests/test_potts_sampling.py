@@ -51,27 +51,29 @@ def picture(
 
 
 class Tiny:
-    """A lattice of 3 x 4 pixels, its fields, its normalizing constant, and prior draws of all unknowns."""
+    """A lattice of 12 or 9 pixels, its fields, its normalizing constant, and prior draws of all unknowns."""
 
     def __init__(self, n_classes: int = 2) -> None:
-        self.lattice, self.n_classes = Lattice((3, 4)), n_classes
+        self.lattice, self.n_classes = Lattice((3, 4) if n_classes == 2 else (3, 3)), n_classes
         self.field = exact.enumerate_field(self.lattice, n_classes)
         values, times = np.unique(self.field.agreements, return_counts=True)
         betas = np.linspace(0, 2.0, 201)
         energy = betas[:, None] * values + np.log(times)
         p = np.exp(energy - energy.max(axis=1, keepdims=True))
         means = (p / p.sum(axis=1, keepdims=True)) @ values
-        start = 12 * float(np.log(n_classes))
+        start = self.lattice.n_pixels * float(np.log(n_classes))
         self.normalizer = Normalizer(betas, means, start, "enumeration", np.zeros(len(betas)))
         parts: Any = (PRIORS.means, PRIORS.stds, PRIORS.weights)
         self.priors = ResolvedPriors(*(part.expand(n_classes) for part in parts))
 
-    def draw(self, rng: np.random.Generator) -> tuple[Parameters, float, NDArray[np.int8]]:
+    def draw(self, rng: np.random.Generator) -> tuple[Parameters, float, int]:
+        """Parameters, beta, and the number of a labeling."""
         parameters = Parameters(*(part[0] for part in self.priors.sample(1, rng=rng)))
         beta = float(rng.uniform(0, self.normalizer.betas[-1]))
         energy = beta * self.field.agreements
         p = np.exp(energy - energy.max())
-        return parameters, beta, self.field.labels[rng.choice(len(p), p=p / p.sum())]
+        total = np.cumsum(p)
+        return parameters, beta, int(np.searchsorted(total, rng.random() * total[-1]))
 
 
 def statistics(means: Array, stds: Array, beta: float, share: float, values: Array) -> list[float]:
@@ -85,17 +87,18 @@ def geweke(tiny: Tiny, n: int, *, fault: Any = None, n_chains: int = 4) -> Array
     for number in range(n_chains):
         rng = np.random.default_rng([number, 5])
         parameters, beta, z = tiny.draw(rng)
-        rows, labels = [], z.astype(np.uint8)
-        sweeps = Sweeps(tiny.lattice, np.zeros((3, 4), np.uint8), 12, tiny.n_classes)
+        rows, labels = [], tiny.field.labels[z].astype(np.uint8)
+        shape, n_pixels = tiny.lattice.shape, tiny.lattice.n_pixels
+        sweeps = Sweeps(tiny.lattice, np.zeros(shape, np.uint8), n_pixels, tiny.n_classes)
         table = sweeps.prepare()
         for step in range(n):
             values = rng.normal(parameters.means[labels], parameters.stds[labels])
             order = np.argsort(values)
-            codes = np.empty(12, np.uint8)
-            codes[order] = np.arange(12)
-            observed = Observed(values[order], np.ones(12), np.arange(12))
+            codes = np.empty(n_pixels, np.uint8)
+            codes[order] = np.arange(n_pixels)
+            observed = Observed(values[order], np.ones(n_pixels), np.arange(n_pixels))
             target = Target(observed, tiny.priors)
-            sweeps.codes = tiny.lattice.split(codes.reshape(3, 4), fill=0)
+            sweeps.codes = tiny.lattice.split(codes.reshape(shape), fill=0)
             problem = Problem(sweeps, target, model_of(target), tiny.normalizer, None)
             if fault is not None:
                 problem = fault(problem)
@@ -109,8 +112,9 @@ def geweke(tiny: Tiny, n: int, *, fault: Any = None, n_chains: int = 4) -> Array
     most = tiny.lattice.n_pairs
     for _ in range(20_000):
         parameters, beta, z = tiny.draw(rng)
-        values = rng.normal(parameters.means[z], parameters.stds[z])
-        share = tiny.field.agreements[(tiny.field.labels == z).all(axis=1)][0] / most
+        drawn = tiny.field.labels[z]
+        values = rng.normal(parameters.means[drawn], parameters.stds[drawn])
+        share = tiny.field.agreements[z] / most
         theirs.append(statistics(parameters.means, parameters.stds, beta, share, values))
     other = np.array(theirs)
     errors = [x.std() / np.sqrt(effective_sample_size(x)) for x in np.moveaxis(ours, 2, 0)]
@@ -263,7 +267,7 @@ def test_volumes_and_wide_types(noisy: Any) -> None:
 
 @pytest.mark.parametrize("beta", [-0.1, float("nan"), float("inf"), "pseudos", True])
 def test_wrong_betas(beta: Any) -> None:
-    with pytest.raises(OptionError, match="beta must be 'infer' or a number of at least 0, got"):
+    with pytest.raises(OptionError, match="beta must be 'infer', 'pseudo' or a number of at least 0, got"):
         PottsOptions(beta=beta)
 
 

@@ -11,6 +11,7 @@ import segmix
 from segmix import Posterior, PottsOptions, Segmentation, segment, simulate_potts
 from segmix.errors import OptionError
 from segmix.imaging.image import Image
+from segmix.plotting import FIGURES, graph, plot
 from segmix.potts.lattice import Lattice
 from segmix.potts.normalizer import (
     Normalizer,
@@ -20,6 +21,9 @@ from segmix.potts.normalizer import (
     simulate_agreements,
     tabulated_normalizer,
 )
+from segmix.potts.pseudo import PseudoLikelihood
+from segmix.potts.states import number_states
+from segmix.potts.sweeps import Sweeps
 
 from . import naive_potts as naive
 
@@ -75,6 +79,53 @@ def test_a_result_has_the_usual_parts(found: Segmentation, tmp_path: Path) -> No
     np.testing.assert_array_equal(again.steps.beta, found.posterior.steps.beta)
     assert again.summary() == found.posterior.summary()
     assert "share of neighbor pairs that agree" in found.table_text()
+
+
+def test_pseudo_likelihood_is_close_and_says_what_it_is(
+    noisy: tuple[np.ndarray, np.ndarray], found: Segmentation
+) -> None:
+    rough = segment(noisy[1], spatial=PottsOptions(beta="pseudo"), draws=500, rng=1)
+    assert rough.posterior.notes[0] == "beta by pseudo-likelihood, an approximation, connectivity 1"
+    one, other = (result.posterior.summary()["beta"] for result in (rough, found))
+    assert one.mean == pytest.approx(other.mean, abs=0.1)
+    with pytest.raises(OptionError, match="too many of 9 classes at connectivity 2; take beta='infer'"):
+        segment(noisy[1], n_classes=9, spatial=PottsOptions("pseudo", 2), draws=20, rng=1)
+
+
+def test_pseudo_likelihood_is_the_sum_of_conditionals() -> None:
+    rng = np.random.default_rng(1)
+    for n_classes in (2, 3):
+        lattice = Lattice((5, 6))
+        states = number_states(lattice, n_classes)
+        assert states is not None
+        labels = rng.integers(0, n_classes, lattice.shape).astype(np.uint8)
+        sweeps = Sweeps(lattice, np.zeros(lattice.shape, np.uint8), 1, n_classes)
+        counts = sweeps.count_states(sweeps.lay_out(labels), states)
+        betas = np.array([0.0, 0.4, 1.3])
+        flat = np.ones(n_classes)
+        expected = [
+            sum(
+                np.log(naive.conditional(lattice, labels, site, flat, beta)[labels[site]])
+                for site in naive.sites(lattice)
+            )
+            for beta in betas
+        ]
+        ours = PseudoLikelihood(states.agreements, 2.0)
+        np.testing.assert_allclose(ours.log_density(betas, counts), expected)
+        drawn = [ours.draw_beta(counts, rng=rng) for _ in range(4000)]
+        grid = np.linspace(0, 2, 2001)
+        density = np.exp(ours.log_density(grid, counts) - ours.log_density(grid, counts).max())
+        mean = float((density * grid).sum() / density.sum())
+        assert abs(np.mean(drawn) - mean) < 4.5 * np.std(drawn) / np.sqrt(len(drawn)) + 1e-3
+
+
+@pytest.mark.parametrize("kind", FIGURES)
+def test_every_figure_can_be_drawn(found: Segmentation, kind: str) -> None:
+    assert plot(found.posterior, kind).startswith(b"\x89PNG")
+    with pytest.raises(OptionError, match="the graph is of mixtures"):
+        graph(found.posterior)
+    with pytest.raises(OptionError, match="extend needs the end of every chain"):
+        found.posterior.extend(10)
 
 
 def test_areas_are_those_of_labels_not_of_strangers(
@@ -178,8 +229,11 @@ def test_the_command_simulates_and_segments(here: Path, capsys: pytest.CaptureFi
     [
         (["--beta", "1.0"], "--beta is of labels that hang together; add --spatial"),
         (["--connectivity", "2"], "--connectivity is of labels that hang together; add --spatial"),
-        (["--spatial", "--beta", "much"], "--beta must be infer or a number of at least 0, got 'much'"),
-        (["--spatial", "--beta", "-1"], "beta must be 'infer' or a number of at least 0, got -1.0"),
+        (
+            ["--spatial", "--beta", "much"],
+            "--beta must be infer, pseudo or a number of at least 0, got",
+        ),
+        (["--spatial", "--beta", "-1"], "beta must be 'infer', 'pseudo' or a number of at least 0, got -1.0"),
         (["--spatial", "--connectivity", "3"], "connectivity must be a whole number from 1 to 2, got 3"),
     ],
 )

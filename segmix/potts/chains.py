@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import OptionError
 from ..imaging.levels import Levels
 from ..mixture.chains import Steps, Stream, generator
 from ..mixture.class_kernels import Model
@@ -17,9 +18,11 @@ from ..mixture.gibbs import model_of
 from ..mixture.modes import find_modes
 from ..mixture.priors import Priors
 from .lattice import OUTSIDE, Lattice
-from .normalizer import Normalizer, normalizer_of
+from .normalizer import Normalizer, highest_beta, normalizer_of
 from .options import PottsOptions
 from .philox import keys_of
+from .pseudo import PseudoLikelihood
+from .states import States, number_states
 from .sweeps import UNSEEN, Planes, Sweeps
 
 Array = NDArray[np.float64]
@@ -40,6 +43,7 @@ class Problem(NamedTuple):
     model: Model
     normalizer: Normalizer | None
     beta: float | None
+    pseudo: tuple[PseudoLikelihood, States] | None = None
 
     @property
     def n_classes(self) -> int:
@@ -57,12 +61,23 @@ def pose(levels: Levels, *, n_classes: int, priors: Priors, options: PottsOption
     codes: NDArray[Any] = np.where(domain, index, 0).astype(kind)
     observed = observe(levels)
     target = Target(observed, priors.resolve(observed, n_classes))
-    fixed = None if isinstance(options.beta, str) else float(options.beta)
-    normalizer = normalizer_of(lattice, n_classes, seed=seed) if fixed is None and n_classes > 1 else None
-    return Problem(
-        Sweeps(lattice, codes, levels.n_levels, n_classes), target, model_of(target), normalizer,
-        0.0 if n_classes == 1 else fixed,
-    )  # fmt: skip
+    sweeps, model = Sweeps(lattice, codes, levels.n_levels, n_classes), model_of(target)
+    if n_classes == 1 or not isinstance(options.beta, str):
+        fixed = 0.0 if isinstance(options.beta, str) else float(options.beta)
+        return Problem(sweeps, target, model, None, fixed)
+    if options.beta == "pseudo":
+        return Problem(sweeps, target, model, None, None, _pseudo_of(lattice, n_classes))
+    return Problem(sweeps, target, model, normalizer_of(lattice, n_classes, seed=seed), None)
+
+
+def _pseudo_of(lattice: Lattice, n_classes: int) -> tuple[PseudoLikelihood, States]:
+    states = number_states(lattice, n_classes)
+    if states is None:
+        raise OptionError(
+            f"beta='pseudo' counts what neighbors can be, too many of {n_classes} classes at connectivity "
+            f"{lattice.connectivity}; take beta='infer', or fewer classes"
+        )
+    return PseudoLikelihood(states.agreements, highest_beta(lattice, n_classes)), states
 
 
 class FieldChain:
@@ -115,6 +130,10 @@ class FieldChain:
         agreements = problem.sweeps.agreements(self.labels)
         if problem.normalizer is not None:
             self.beta = problem.normalizer.draw_beta(agreements, rng=self.rng)
+        elif problem.pseudo is not None:
+            likelihood, states = problem.pseudo
+            by_state = problem.sweeps.count_states(self.labels, states)
+            self.beta = likelihood.draw_beta(by_state, rng=self.rng)
         sizes = counts.sum(axis=0)
         most = problem.sweeps.lattice.n_pairs
         share = agreements / most if most else 1.0

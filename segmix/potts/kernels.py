@@ -233,3 +233,18 @@ def agreements_of(labels: Labels, grid: Grid) -> float:
                 equal += int(in_row)
         total += grid.couplings[j] * equal
     return total
+
+
+@kernel
+def count_states(
+    labels: Labels, grid: Grid, base: np.uint16, strides: Halves, state_of: Halves, counts: NDArray[np.int64]
+) -> None:
+    """Add to ``counts`` (n_states, n_classes) how many pixels of each class have neighbors of each state."""
+    sums = np.empty(grid.width, np.uint16)
+    for p in range(labels.shape[0]):
+        for first in grid.rows:
+            add_neighbors(labels, grid, p, first, base, strides, sums)
+            z = labels[p][first : first + grid.width]
+            for i in range(grid.width):
+                if z[i] != _OUTSIDE:
+                    counts[state_of[sums[i]], z[i]] += 1

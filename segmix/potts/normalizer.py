@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..diagnostics import effective_sample_size
+from .grids import N_GRID, N_SDS, draw_on_grid
 from .lattice import Lattice
 from .philox import keys_of
 from .sweeps import Sweeps
@@ -26,8 +27,6 @@ N_SWEEPS = 300
 HIGHEST = 2.5  # times where order sets in: the largest beta of a prior
 SMALL = {2: (20, 60), 3: (7, 16)}  # sides of the lattices that stand for a kind that the table lacks
 LARGE = 1024  # pixels from which the table's bulk and surface are taken
-N_GRID = 257  # points of the grid that beta is drawn on
-N_SDS = 8.0  # its half width
 
 
 def critical_beta(n_classes: int) -> float:
@@ -100,18 +99,7 @@ class Normalizer:
         """
         low, high = self._window(agreements)
         grid = np.linspace(low, high, N_GRID)
-        log_density = grid * agreements - self.log_constant(grid)
-        density = np.exp(log_density - log_density.max())
-        mass = (density[1:] + density[:-1]) / 2
-        total = np.cumsum(mass)
-        u = rng.random() * total[-1]
-        cell = min(int(np.searchsorted(total, u, side="right")), len(mass) - 1)
-        left, right = density[cell], density[cell + 1]
-        share = (u - (total[cell] - mass[cell])) / mass[cell]
-        # the inverse of a distribution function whose density goes linearly from left to right
-        root = np.sqrt(left**2 + share * (right**2 - left**2))
-        within = share if abs(right - left) < 1e-9 * (left + right) else (root - left) / (right - left)
-        return float(grid[cell] + within * (grid[cell + 1] - grid[cell]))
+        return draw_on_grid(grid, grid * agreements - self.log_constant(grid), rng=rng)
 
     def _window(self, agreements: float) -> tuple[float, float]:
         """Where p(beta | S) has its mass: eight sds, from its curvature, around its mode."""
@@ -165,10 +153,19 @@ def nodes_for(lattice: Lattice, n_classes: int, n: int = N_NODES) -> Array:
     Order sets in near log(1 + sqrt(K)) for four neighbors, and sooner for more: about in inverse proportion
     to the couplings less one, as on the Bethe lattice.
     """
-    center = critical_beta(n_classes) * 3 / max(float(lattice.couplings.sum()) - 1, 1.0)
-    even = np.linspace(0.0, HIGHEST * center, n // 2 + 1)
+    center = _center(lattice, n_classes)
+    even = np.linspace(0.0, highest_beta(lattice, n_classes), n // 2 + 1)
     near = center * (1 + 0.6 * np.linspace(-1, 1, n // 2) ** 3)
     return np.unique(np.concatenate([even, near]))
+
+
+def _center(lattice: Lattice, n_classes: int) -> float:
+    return critical_beta(n_classes) * 3 / max(float(lattice.couplings.sum()) - 1, 1.0)
+
+
+def highest_beta(lattice: Lattice, n_classes: int) -> float:
+    """Where the flat prior of beta ends: hardly a neighbor pair disagrees there."""
+    return HIGHEST * _center(lattice, n_classes)
 
 
 def rising(values: Array) -> Array:

@@ -14,8 +14,9 @@ class PottsOptions:
 
     Parameters
     ----------
-    beta : "infer" or float
-        Inverse temperature: inferred under a flat prior, its normalizing constant included, or fixed.
+    beta : "infer", "pseudo" or float
+        Inverse temperature: inferred under a flat prior, its normalizing constant included; by
+        pseudo-likelihood, an approximation; or fixed.
     connectivity : int
         Neighbors, in scikit-image's sense.
     spacing : "image", tuple of float or None
@@ -23,13 +24,16 @@ class PottsOptions:
         takes the picture's own where it differs from axis to axis; None counts every pair once.
     """
 
-    beta: Literal["infer"] | float = "infer"
+    beta: Literal["infer", "pseudo"] | float = "infer"
     connectivity: int = 1
     spacing: Literal["image"] | tuple[float, ...] | None = "image"
 
     def __post_init__(self) -> None:
         if isinstance(self.beta, str):
-            if self.beta != "infer":
-                raise OptionError(f"beta must be 'infer' or a number of at least 0, got {self.beta!r}")
-        elif isinstance(self.beta, bool) or not 0 <= float(self.beta) < np.inf:
-            raise OptionError(f"beta must be 'infer' or a number of at least 0, got {self.beta!r}")
+            known = self.beta in ("infer", "pseudo")
+        else:
+            known = not isinstance(self.beta, bool) and 0 <= float(self.beta) < np.inf
+        if not known:
+            raise OptionError(
+                f"beta must be 'infer', 'pseudo' or a number of at least 0, got {self.beta!r}; give one"
+            )

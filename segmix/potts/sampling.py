@@ -88,6 +88,8 @@ def sample_field(
 
 def _describe(problem: Problem, options: PottsOptions) -> str:
     """What beta is and where its normalizing constant comes from."""
+    if problem.pseudo is not None:
+        return f"beta by pseudo-likelihood, an approximation, connectivity {options.connectivity}"
     if problem.normalizer is None:
         return f"beta is fixed at {problem.beta:g}, connectivity {options.connectivity}"
     source = problem.normalizer.source

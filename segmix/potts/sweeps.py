@@ -6,7 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .clusters import bind, relabel
-from .kernels import Grid, Table, agreements_of, count_classes, fill_cuts, sweep_any, sweep_table
+from .kernels import (
+    Grid,
+    Table,
+    agreements_of,
+    count_classes,
+    count_states,
+    fill_cuts,
+    sweep_any,
+    sweep_table,
+)
 from .lattice import OUTSIDE, Lattice
 from .states import States, number_states, number_sums
 
@@ -119,6 +128,12 @@ class Sweeps:
     def agreements(self, labels: Planes) -> float:
         """S(z), the sum of the couplings of neighbor pairs of one class."""
         return float(agreements_of(labels, self.grid))
+
+    def count_states(self, labels: Planes, states: States) -> NDArray[np.int64]:
+        """How many pixels of each class have neighbors of each state, (n_states, n_classes)."""
+        counts = np.zeros(states.agreements.shape, np.int64)
+        count_states(labels, self.grid, np.uint16(states.base), states.strides, states.state_of, counts)
+        return counts
 
     def count(self, labels: Planes) -> NDArray[np.int64]:
         """How many pixels of each level are of each class, (n_levels, n_classes)."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .figure import DASHES, FILL, INK, matplotlib_of_ours, panel_of_each, rim, to_png
+from .figure import DASHES, FILL, GRAY, INK, matplotlib_of_ours, panel_of_each, rim, to_png
 from .render import palette
 
 if TYPE_CHECKING:
@@ -20,7 +21,13 @@ Floats = NDArray[np.float64]
 MAX_TRACE, N_PIECES = 4000, 500  # draws shown one by one; longer chains are shown in so many pieces
 MAX_LAG = 60
 CHAINS = ("#0072b2", "#d55e00", "#009e73", "#b0558f", "#222222", "#8a6d00")  # after Okabe and Ito
-UNITS = {"means": "intensity", "stds": "intensity", "weights": "share"}
+UNITS = {
+    "means": "intensity",
+    "stds": "intensity",
+    "weights": "share",
+    "beta": "inverse temperature",
+    "agreements": "share of neighbor pairs",
+}
 
 
 class Marginal(NamedTuple):
@@ -168,7 +175,8 @@ def truth_hint(marginals: Mapping[str, Marginal]) -> str:
 
 
 def _color(name: str, marginals: Mapping[str, Any]) -> Any:
-    """The color of the class that a name such as "means[1]" ends in."""
-    classes = [int(key.partition("[")[2].rstrip("]")) for key in marginals]
-    own = int(name.partition("[")[2].rstrip("]"))
-    return tuple(palette(max(classes) + 1)[own] / 255)
+    """The color of the class that a name such as "means[1]" ends in; gray of what classes have in common."""
+    number = re.compile(r"\[(\d+)\]$")
+    classes = [int(found[1]) for key in marginals if (found := number.search(key))]
+    own = number.search(name)
+    return tuple(palette(max(classes) + 1)[int(own[1])] / 255) if own else GRAY

@@ -100,12 +100,13 @@ def panel_of_each(title: str, names: Sequence[str], *, hint: str) -> tuple[Figur
     if not names:
         raise OptionError("there must be a number to draw, got none; pass the marginals")
     kinds = list(dict.fromkeys(name.partition("[")[0] for name in names))
-    largest = max(sum(name.startswith(f"{kind}[") for name in names) for kind in kinds)
+    rows_of = {kind: [name for name in names if name.partition("[")[0] == kind] for kind in kinds}
+    largest = max(map(len, rows_of.values()))
     columns = min(largest, 4)
     places: list[tuple[int, int]] = []
     row = 0
     for kind in kinds:
-        own = [name for name in names if name.startswith(f"{kind}[")]
+        own = rows_of[kind]
         places += [(row + i // columns, i % columns) for i in range(len(own))]
         row += -(-len(own) // columns)
     figure, rows = panels(title, row, columns, hint=hint)
