@@ -43,10 +43,8 @@ class Posterior:
         Whether the lowest (highest) level stands for all that lies beyond it too.
     priors : dict
         The prior in absolute numbers, as ``Priors.from_dict`` takes it.
-    sampler : str
-        Which sampler made the draws.
-    seed : int
-        Repeats the draws.
+    sampler, seed : str and int
+        Which sampler made the draws, and what repeats them.
     thinned : int
         One of so many steps was kept.
     state : State or None
