@@ -107,8 +107,9 @@ def to_markdown(result: Mapping[str, Any]) -> str:
         lines += ["", *_table(tuple(result["rows"][0]), cells)]
     if result["note"]:
         lines += ["", result["note"]]
-    load = f"load {result['machine']['load']} at the end"
-    return "\n".join([*lines, "", f"`python benchmarks/{result['name']}.py`, {result['date']}, {load}", ""])
+    machine = result["machine"]
+    where = f"{machine['processor']}, load {machine['load']} at the end"
+    return "\n".join([*lines, "", f"`python benchmarks/{result['name']}.py`, {result['date']}, {where}", ""])
 
 
 def _figure_cells(figure: Mapping[str, Any]) -> list[str]:

@@ -31,12 +31,13 @@ def page(results: Sequence[Mapping[str, Any]]) -> str:
     """Return the page: machine, then every script's figures beside their targets."""
     machine = results[-1]["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    processors = sorted({result["machine"]["processor"] for result in results})
     dates = sorted({result["date"] for result in results})
     met = [figure["met"] for result in results for figure in result["figures"] if figure["met"] is not None]
     lines = [
         INTRODUCTION,
         f"{' to '.join(dict.fromkeys((dates[0], dates[-1])))}: {machine['cores']} cores "
-        f"({machine['processor']}), {machine['memory_gib']} GiB, {machine['system']}. {versions}.",
+        f"({' or '.join(processors)}), {machine['memory_gib']} GiB, {machine['system']}. {versions}.",
         "",
         f"{sum(met)} of {len(met)} targets met.",
         "",
