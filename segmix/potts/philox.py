@@ -16,7 +16,7 @@ _HALF = np.uint64(32)
 
 
 # What numbers are for: the counter's last word is one of these plus the plane (of bonds, 32 planes + offset).
-LABELS, LOW_BITS, BONDS, CLUSTERS, START = 0, 256, 512, 1024, 1280
+LABELS, LOW_BITS, BONDS, CLUSTERS = 0, 256, 512, 1024
 
 
 def keys_of(seed: int, *key: int) -> NDArray[np.uint32]:

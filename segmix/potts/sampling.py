@@ -11,13 +11,12 @@ from ..mixture.chains import Steps, join
 from ..mixture.judgment import judge_steps, summarize_parameters
 from ..mixture.plan import MAX_NUMBERS, Plan, check_classes
 from ..mixture.priors import Priors
-from ..mixture.sampling import Run
+from ..mixture.sampling import EXTENSIONS, Run
 from ..mixture.threads import in_threads
 from .chains import FieldChain, Problem, pose, start_parameters
 from .options import PottsOptions
 
 TUNE = 300
-EXTENSIONS = 3  # a run that has not converged is doubled at most so often
 PIECE = 2 * 10**7  # pixels drawn by a chain between two chances to interrupt
 
 

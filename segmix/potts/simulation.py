@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import OptionError, check_whole
+from ..samples import MAX_CLASSES
 from .lattice import OUTSIDE, Lattice
 from .philox import keys_of
 from .sweeps import Sweeps
-
-MAX_CLASSES = 16
 
 
 def simulate_potts(
