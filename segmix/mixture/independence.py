@@ -81,7 +81,8 @@ class IndependenceChains:
         return join([self._run(min(PIECE, n - done)) for done in range(0, n, PIECE)])
 
     def _run(self, n: int) -> Steps:
-        pools = in_threads(partial(self._pool, n=n), range(len(self.last)))
+        work = n * len(self.target.observed.nodes) * self.state.means.shape[1]
+        pools = in_threads(partial(self._pool, n=n), range(len(self.last)), work=work)
         rows = [self._walk(chain, pool) for chain, pool in enumerate(pools)]
         steps = Steps(*(np.stack(parts) for parts in zip(*(row[0] for row in rows), strict=True)))
         held = (np.array(parts) for parts in zip(*(row[1] for row in rows), strict=True))

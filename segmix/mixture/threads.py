@@ -1,19 +1,28 @@
 """Running functions on many items at once, or where an interruption can still be heard."""
 
+import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Thread
 from typing import Any, TypeVar
 
+LITTLE = 1_000_000  # elementary densities; a thread that has no more spends its time waiting for the others
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """Apply a function that lets other threads run to every item; the results are in the items' order."""
+def in_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], *, work: float = math.inf
+) -> list[Result]:
+    """Apply a function that lets other threads run to every item; the results are in the items' order.
+
+    ``work`` is what one item costs, in densities of one class at one level: little work is done here, one
+    item after the other, which is sooner than to start threads.
+    """
     items = list(items)
-    if len(items) == 1:
-        return [function(items[0])]
+    if len(items) == 1 or work <= LITTLE:
+        return [function(item) for item in items]
     with ThreadPoolExecutor() as pool:
         return list(pool.map(function, items))
 
