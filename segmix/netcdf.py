@@ -29,7 +29,7 @@ DRAW = ("chain", "draw")
 ATTRIBUTES = ("segmix_format", "sampler", "seed", "thinned", "priors", "notes", "data")
 STATS = {"log_posterior": "lp", "log_weights": "log_weight", "accepted": "accepted", "diverging": "diverging"}
 FLAGS = ("accepted", "diverging")
-COUPLING = ("beta", "agreements")
+COUPLING = {"beta": DRAW, "agreements": DRAW, "field": (*DRAW, "class")}
 Variables = dict[str, tuple[tuple[str, ...], NDArray[Any]]]
 
 
@@ -135,7 +135,8 @@ def _groups(posterior: Posterior) -> dict[str, Variables]:
 
 def _parameters(steps: Steps) -> Variables:
     found: Variables = {name: ((*DRAW, "class"), getattr(steps, name)) for name in PARAMETERS}
-    return found | {name: (DRAW, part) for name in COUPLING if (part := getattr(steps, name)) is not None}
+    coupling = {name: (axes, getattr(steps, name)) for name, axes in COUPLING.items()}
+    return found | {name: (axes, part) for name, (axes, part) in coupling.items() if part is not None}
 
 
 def _stats(steps: Steps) -> Variables:

@@ -13,6 +13,7 @@ from .errors import OptionError
 from .imaging.levels import Levels
 from .mixture.chains import Steps, Stream, generator
 from .mixture.density import observe
+from .mixture.judgment import PARAMETERS
 from .mixture.plan import SPATIAL
 from .mixture.priors import Priors
 from .posterior import Posterior
@@ -103,7 +104,12 @@ def _marginals(posterior: Posterior, truth: Truth | None) -> Mapping[str, Margin
     for name in _names(posterior):
         part, _, k = name.rstrip("]").partition("[")
         row, known = posterior.summary()[name], None
-        if truth is not None and order is not None and k and len(order) == posterior.n_classes:
+        if (
+            truth is not None
+            and order is not None
+            and part in PARAMETERS
+            and len(order) == posterior.n_classes
+        ):
             known = float(getattr(truth, part)[order[int(k)]])
         found[name] = Marginal(
             _draws(posterior.steps, name), row.mean, row.low, row.high, row.ess_bulk, row.mcse_mean, known

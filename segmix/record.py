@@ -117,7 +117,7 @@ def _describe_class(posterior: Posterior, k: int) -> dict[str, Any]:
 
 def _loose_labels(posterior: Posterior) -> list[str]:
     """Say where labels with a Potts prior agree hardly more than by chance; its equal shares then bias."""
-    if posterior.steps.agreements is None or posterior.n_classes == 1:
+    if posterior.steps.agreements is None or posterior.steps.field is not None or posterior.n_classes == 1:
         return []
     share = float(posterior.steps.agreements.mean())
     chance = float((posterior.weights.mean(axis=(0, 1)) ** 2).sum())
@@ -125,7 +125,8 @@ def _loose_labels(posterior: Posterior) -> list[str]:
         return []
     return [
         f"labels hardly hang together: {share:.0%} of neighbor pairs agree, {chance:.0%} would by chance; "
-        "the spatial prior expects equal shares and bends the classes toward them, so leave it out"
+        "a spatial prior with equal weights bends the classes toward equal shares, so infer weights, or "
+        "leave it out"
     ]
 
 
@@ -133,8 +134,10 @@ def _describe_coupling(posterior: Posterior) -> dict[str, Any]:
     """Beta and the share of neighbor pairs that agree, of labels that hang together; else nothing."""
     if posterior.steps.beta is None:
         return {}
-    rows = {name: posterior.summary().get(name) for name in ("beta", "agreements")}
-    return {"coupling": {name: row._asdict() for name, row in rows.items() if row is not None}}
+    rows = posterior.summary()
+    found: dict[str, Any] = {name: rows[name]._asdict() for name in ("beta", "agreements") if name in rows}
+    field = [row._asdict() for name, row in rows.items() if name.startswith("field[")]
+    return {"coupling": found | ({"field": field} if field else {})}
 
 
 def find_cautions(posterior: Posterior, areas: Sequence[Area], steps: Sequence[str]) -> list[str]:

@@ -18,13 +18,14 @@ from segmix.mixture.plan import Plan
 from segmix.mixture.priors import ResolvedPriors
 from segmix.potts.chains import FieldChain, Problem
 from segmix.potts.lattice import Lattice
-from segmix.potts.normalizer import Normalizer, simulated_normalizer
+from segmix.potts.normalizer import Normalizer, highest_beta, simulated_normalizer
 from segmix.potts.options import PottsOptions
 from segmix.potts.philox import keys_of
 from segmix.potts.sampling import FieldRun, sample_field
 from segmix.potts.sweeps import Sweeps
 
 from . import exact_potts as exact
+from .exact_potts import exact_constant
 
 Array = NDArray[np.float64]
 
@@ -53,11 +54,11 @@ def picture(
 class Tiny:
     """A lattice of 12 or 9 pixels, its fields, its normalizing constant, and prior draws of all unknowns."""
 
-    def __init__(self, n_classes: int = 2) -> None:
+    def __init__(self, n_classes: int = 2, *, weights: bool = False) -> None:
         self.lattice, self.n_classes = Lattice((3, 4) if n_classes == 2 else (3, 3)), n_classes
         self.field = exact.enumerate_field(self.lattice, n_classes)
         values, times = np.unique(self.field.agreements, return_counts=True)
-        betas = np.linspace(0, 2.0, 201)
+        betas = np.linspace(0, highest_beta(self.lattice, n_classes), 201)
         energy = betas[:, None] * values + np.log(times)
         p = np.exp(energy - energy.max(axis=1, keepdims=True))
         means = (p / p.sum(axis=1, keepdims=True)) @ values
@@ -65,20 +66,25 @@ class Tiny:
         self.normalizer = Normalizer(betas, means, start, "enumeration", np.zeros(len(betas)))
         parts: Any = (PRIORS.means, PRIORS.stds, PRIORS.weights)
         self.priors = ResolvedPriors(*(part.expand(n_classes) for part in parts))
+        self.constant = exact_constant(self.lattice, n_classes) if weights else None
 
     def draw(self, rng: np.random.Generator) -> tuple[Parameters, float, int]:
         """Parameters, beta, and the number of a labeling."""
         parameters = Parameters(*(part[0] for part in self.priors.sample(1, rng=rng)))
         beta = float(rng.uniform(0, self.normalizer.betas[-1]))
         energy = beta * self.field.agreements
+        if self.constant is not None:
+            sizes = [(self.field.labels == k).sum(axis=1) for k in range(self.n_classes)]
+            energy = energy + np.log(parameters.weights) @ np.array(sizes)
         p = np.exp(energy - energy.max())
         total = np.cumsum(p)
         return parameters, beta, int(np.searchsorted(total, rng.random() * total[-1]))
 
 
-def statistics(means: Array, stds: Array, beta: float, share: float, values: Array) -> list[float]:
-    first = [*means, *(means**2), *np.log(stds), beta, beta**2, share, share**2]
-    return [*first, beta * share, means[0] * share, values.mean(), values.var()]
+def statistics(parameters: Parameters, beta: float, share: float, values: Array) -> list[float]:
+    weights, means, stds = parameters
+    first = [*means, *(means**2), *np.log(stds), *weights, *(weights**2), beta, beta**2, share, share**2]
+    return [*first, weights[0] * beta, beta * share, means[0] * share, values.mean(), values.var()]
 
 
 def geweke(tiny: Tiny, n: int, *, fault: Any = None, n_chains: int = 4) -> Array:
@@ -99,14 +105,16 @@ def geweke(tiny: Tiny, n: int, *, fault: Any = None, n_chains: int = 4) -> Array
             observed = Observed(values[order], np.ones(n_pixels), np.arange(n_pixels))
             target = Target(observed, tiny.priors)
             sweeps.codes = tiny.lattice.split(codes.reshape(shape), fill=0)
-            problem = Problem(sweeps, target, model_of(target), tiny.normalizer, None)
+            problem = Problem(sweeps, target, model_of(target), tiny.normalizer, None, field=tiny.constant)
             if fault is not None:
                 problem = fault(problem)
             chain = at(problem, parameters, beta, labels, table, seed=number, step=step, rng=rng)
             done = chain.run(1)
-            parameters = Parameters(parameters.weights, done.means[0], done.stds[0])
+            assert done.field is not None
+            weights = parameters.weights if tiny.constant is None else done.field[0]
+            parameters = Parameters(weights, done.means[0], done.stds[0])
             beta, labels = float(done.beta[0]), tiny.lattice.join(chain.labels).ravel()
-            rows.append(statistics(done.means[0], done.stds[0], beta, done.agreements[0], values))
+            rows.append(statistics(parameters, beta, done.agreements[0], values))
         chains.append(rows)
     ours, rng, theirs = np.array(chains), np.random.default_rng(9), []
     most = tiny.lattice.n_pairs
@@ -115,7 +123,7 @@ def geweke(tiny: Tiny, n: int, *, fault: Any = None, n_chains: int = 4) -> Array
         drawn = tiny.field.labels[z]
         values = rng.normal(parameters.means[drawn], parameters.stds[drawn])
         share = tiny.field.agreements[z] / most
-        theirs.append(statistics(parameters.means, parameters.stds, beta, share, values))
+        theirs.append(statistics(parameters, beta, share, values))
     other = np.array(theirs)
     errors = [x.std() / np.sqrt(effective_sample_size(x)) for x in np.moveaxis(ours, 2, 0)]
     error = np.hypot(errors, other.std(axis=0) / np.sqrt(len(other)))
@@ -137,7 +145,8 @@ def at(
     chain = FieldChain.__new__(FieldChain)
     chain.problem, chain.number, chain.keys, chain.rng = problem, step, keys_of(seed, 77), rng
     chain.means, chain.stds = parameters.means.copy(), parameters.stds.copy()
-    chain.table, chain.beta = table, beta
+    chain.table, chain.beta, chain.free = table, beta, True
+    chain.logits = np.log(parameters.weights) if problem.field is not None else np.zeros(problem.n_classes)
     chain.labels = problem.sweeps.lay_out(labels.reshape(problem.sweeps.lattice.shape))
     chain.seen, chain.n_seen = np.zeros((0, 1, 1), np.uint32), 0
     return chain
@@ -167,17 +176,32 @@ def squared(problem: Problem) -> Problem:
     return problem._replace(model=problem.model._replace(families=families, priors=priors))
 
 
+def without_prior(problem: Problem) -> Problem:
+    """Weights drawn as if all were as likely on the log scale: the Jacobian of the log odds forgotten."""
+    priors = problem.target.priors
+    flat = replace(priors, weights=Dirichlet(1e-9).expand(problem.n_classes))
+    return problem._replace(target=problem.target._replace(priors=flat))
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("weights", [False, True])
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_steps_on_redrawn_data_leave_the_prior(n_classes: int) -> None:
-    z = geweke(Tiny(n_classes), 8000)
-    assert np.abs(z).max() < 4.5, z
+def test_steps_on_redrawn_data_leave_the_prior(n_classes: int, weights: bool) -> None:
+    z = geweke(Tiny(n_classes, weights=weights), 8000)
+    assert np.abs(z[np.isfinite(z)]).max() < 4.5, z
+
+
+@pytest.mark.slow
+def test_weights_drawn_without_their_prior_do_not() -> None:
+    z = geweke(Tiny(weights=True), 4000, fault=without_prior)
+    assert np.abs(z[np.isfinite(z)]).max() > 6
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", [twice, wrapped, squared])
 def test_faulty_steps_do_not(fault: Any) -> None:
-    assert np.abs(geweke(Tiny(), 4000, fault=fault)).max() > 6
+    z = geweke(Tiny(), 4000, fault=fault)
+    assert np.abs(z[np.isfinite(z)]).max() > 6
 
 
 PLAN = Plan("potts", 400, 200, 3, 1, until_converged=False)
@@ -216,18 +240,24 @@ def test_a_simulated_field_is_found(noisy: Any) -> None:
     assert abs(errors[0] - errors[1]) < 0.02 * errors[1] + 0.001
 
 
-def test_without_coupling_it_is_a_mixture_of_equal_shares(noisy: Any) -> None:
-    """At beta 0 pixels are strangers with weights 1/2 each; a mixture with those weights is the reference."""
-    _, pixels = noisy
-    ours = run(pixels, draws=2000, options=PottsOptions(beta=0.0))
+@pytest.mark.parametrize(("weights", "prior"), [("equal", Dirichlet(1e6)), ("infer", Dirichlet(1.0))])
+def test_without_coupling_it_is_a_mixture(weights: Any, prior: Dirichlet) -> None:
+    """At beta 0 pixels are strangers: the mixture with the same prior of weights is the reference."""
+    rng = np.random.default_rng(4)
+    pixels = picture((rng.random((96, 96)) < 0.3).astype(np.uint8), (90.0, 150.0), 20.0, rng)
+    ours = run(pixels, draws=2000, options=PottsOptions(beta=0.0, weights=weights))
     from segmix import fit
 
-    half = Priors(weights=Dirichlet(1e6))
-    theirs = fit(pixels, priors=half, draws=2000, rng=1)
-    for name in ("means[0]", "means[1]", "stds[0]", "stds[1]"):
-        one, other = summary_of(ours)[name], theirs.summary()[name]
+    theirs = fit(pixels, priors=Priors(weights=prior), draws=2000, rng=1)
+    rows = {
+        name: (summary_of(ours)[name], theirs.summary()[name]) for name in ("means[0]", "means[1]", "stds[0]")
+    }
+    if weights == "infer":
+        rows["weights[0]"] = summary_of(ours)["field[0]"], theirs.summary()["weights[0]"]
+    for name, (one, other) in rows.items():
         error = np.hypot(one.mcse_mean, other.mcse_mean)
-        assert abs(one.mean - other.mean) < 4.5 * error, name
+        assert abs(one.mean - other.mean) < 4.5 * error + 0.1 * other.sd, name  # of the constant's fields
+        assert abs(np.log(one.sd / other.sd)) < 0.35, name
 
 
 def test_the_same_seed_gives_the_same_bytes(noisy: Any) -> None:
@@ -246,7 +276,9 @@ def test_pixels_outside_the_domain_have_no_say(noisy: Any) -> None:
     inside = count_levels(as_image(pixels, domain=domain))
     cut = count_levels(as_image(np.ascontiguousarray(pixels[10:100, 5:90])))
     part, alone = (
-        sample_field(levels, n_classes=2, priors=Priors(), options=PottsOptions(beta=1.0), plan=PLAN)
+        sample_field(
+            levels, n_classes=2, priors=Priors(), options=PottsOptions(1.0, weights="equal"), plan=PLAN
+        )
         for levels in (inside, cut)
     )
     assert np.isnan(part.probabilities[:, ~domain]).all()

@@ -1,6 +1,7 @@
 """Labels that hang together, from a picture to its files and back."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def test_a_result_has_the_usual_parts(found: Segmentation, tmp_path: Path) -> No
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["sampling"]["sampler"] == "potts"
     assert summary["coupling"]["beta"]["mean"] == pytest.approx(found.posterior.summary()["beta"].mean)
-    assert summary["options"]["spatial"] == {"beta": "infer", "connectivity": 1, "spacing": None}
+    assert summary["options"]["spatial"] == asdict(PottsOptions(spacing=None))
     assert set(summary["files"]) >= {
         "labels.png",
         "mask.png",
@@ -160,7 +161,7 @@ def test_labels_that_do_not_hang_together_are_named(found: Segmentation) -> None
     rng = np.random.default_rng(1)
     truth = rng.random((96, 96)) < 0.3
     pixels = np.clip(np.rint(rng.normal(90 + 60 * truth, 20)), 0, 255).astype(np.uint8)
-    result = segment(pixels, spatial=True, draws=200, rng=1)
+    result = segment(pixels, spatial=PottsOptions(weights="equal"), draws=200, rng=1)
     assert any(caution.startswith("labels hardly hang together: ") for caution in result.cautions)
     assert not any("hang together" in caution for caution in found.cautions)
 

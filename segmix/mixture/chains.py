@@ -36,6 +36,7 @@ class Stream(IntEnum):
     LABELS = 7
     FIELD = 8
     FIELD_START = 9
+    ANCHORS = 10
 
 
 def generator(seed: int, *key: int) -> np.random.Generator:
@@ -61,6 +62,7 @@ class Steps(NamedTuple):
     diverging: NDArray[np.bool_] | None = None
     beta: Array | None = None
     agreements: Array | None = None
+    field: Array | None = None
 
     @property
     def parameters(self) -> Parameters:

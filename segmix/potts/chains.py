@@ -4,6 +4,7 @@ y_i | z_i = k is of class k's interval probabilities (or density), p(z | beta) =
 Means stay in ascending order, each between its neighbors.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 
 from ..errors import OptionError
 from ..imaging.levels import Levels
-from ..mixture.chains import Steps, Stream, generator
+from ..mixture.chains import Steps, Stream, generator, join
 from ..mixture.class_kernels import Model
 from ..mixture.density import Parameters, Target, observe, unpack
 from ..mixture.gibbs import model_of
 from ..mixture.modes import find_modes
 from ..mixture.priors import Priors
+from ..mixture.threads import in_threads
+from .field import FieldConstant, log_weights
 from .lattice import OUTSIDE, Lattice
 from .normalizer import Normalizer, highest_beta, normalizer_of
 from .options import PottsOptions
@@ -31,12 +34,16 @@ WARM_SWEEPS = 5  # of labels alone, before anything else moves
 FIRST_BETA = 0.5
 SEEN_EVERY = 4  # sweeps between two additions to the pixels' probabilities
 MAX_SEEN = 1 << 16  # additions that a counter holds
+PIECE = 2 * 10**7  # pixels drawn by a chain between two chances to interrupt
 EMPTY = 1e-12  # the weight of a class without pixels, where a logarithm is taken
 STARTS = ("mixture", "random", "one class")
 
 
 class Problem(NamedTuple):
-    """What all chains share: the image on its lattice, the target, and what is known of beta."""
+    """What all chains share: the image on its lattice, the target, and what is known of weights and beta.
+
+    ``equal`` says why weights were left equal though they were to be inferred.
+    """
 
     sweeps: Sweeps
     target: Target
@@ -44,6 +51,8 @@ class Problem(NamedTuple):
     normalizer: Normalizer | None
     beta: float | None
     pseudo: tuple[PseudoLikelihood, States] | None = None
+    field: FieldConstant | None = None
+    equal: str = ""
 
     @property
     def n_classes(self) -> int:
@@ -91,6 +100,7 @@ class FieldChain:
         self.table = problem.sweeps.prepare()
         self.labels = _first_labels(problem, start, STARTS[number % len(STARTS)], seed=seed, number=number)
         self.beta = FIRST_BETA if problem.beta is None else problem.beta
+        self.logits, self.free = np.zeros(problem.n_classes), True
         self.seen, self.n_seen = UNSEEN, 0
         for _ in range(WARM_SWEEPS):
             self._sweep(UNSEEN)
@@ -108,19 +118,30 @@ class FieldChain:
             self._sweep(self.seen if adds else UNSEEN)
             self.n_seen += adds
             rows.append(self._step())
-        weights, means, stds, beta, agreements = (
+        weights, means, stds, beta, agreements, field = (
             np.array(part, np.float64) for part in zip(*rows, strict=True)
         )
         parameters = Parameters(np.maximum(weights, EMPTY), means, stds)
         density = self.problem.target.log_posterior(parameters)
-        return Steps(weights, means, stds, density, beta=beta, agreements=agreements)
+        return Steps(weights, means, stds, density, beta=beta, agreements=agreements, field=field)
 
     def _sweep(self, seen: NDArray[np.uint32]) -> None:
         self.problem.sweeps.sweep(
-            self.labels, class_shares(self.problem.target, self.means, self.stds), self.beta,
+            self.labels, self._shares(), self.beta,
             keys=self.keys, number=self.number, table=self.table, seen=seen,
         )  # fmt: skip
         self.number += 1
+
+    def _shares(self) -> Array:
+        shares = class_shares(self.problem.target, self.means, self.stds)
+        weighted: Array = shares * np.exp(self.logits - self.logits.max())
+        return weighted
+
+    def statistics(self) -> Array:
+        """Pixels of each class but the last, and the agreements S(z): (n_classes,)."""
+        sweeps = self.problem.sweeps
+        sizes = sweeps.count(self.labels).sum(axis=0)
+        return np.array([*sizes[:-1], sweeps.agreements(self.labels)], np.float64)
 
     def _step(self) -> tuple[Any, ...]:
         """Draw classes and beta given the labels; what they are now."""
@@ -128,16 +149,40 @@ class FieldChain:
         counts = problem.sweeps.count(self.labels)
         self._draw_classes(counts)
         agreements = problem.sweeps.agreements(self.labels)
-        if problem.normalizer is not None:
+        sizes = counts.sum(axis=0)
+        if not self.free:
+            pass
+        elif problem.field is not None:
+            self._draw_field(np.array([*sizes[:-1], agreements], np.float64))
+        elif problem.normalizer is not None:
             self.beta = problem.normalizer.draw_beta(agreements, rng=self.rng)
         elif problem.pseudo is not None:
             likelihood, states = problem.pseudo
             by_state = problem.sweeps.count_states(self.labels, states)
             self.beta = likelihood.draw_beta(by_state, rng=self.rng)
-        sizes = counts.sum(axis=0)
         most = problem.sweeps.lattice.n_pairs
         share = agreements / most if most else 1.0
-        return sizes / sizes.sum(), self.means.copy(), self.stds.copy(), self.beta, share
+        weights = np.exp(log_weights(self.theta[None])[0])
+        return sizes / sizes.sum(), self.means.copy(), self.stds.copy(), self.beta, share, weights
+
+    @property
+    def theta(self) -> Array:
+        """Logs of the prior's weights over the last one's, and beta: (n_classes,)."""
+        return np.append(self.logits[:-1] - self.logits[-1], self.beta)
+
+    def move_to(self, theta: Array) -> None:
+        """Take the prior's weights and beta from theta."""
+        self.logits, self.beta = np.append(theta[:-1], 0.0), float(theta[-1])
+
+    def _draw_field(self, statistics: Array) -> None:
+        problem = self.problem
+        assert problem.field is not None
+        concentration = problem.target.priors.weights.parameters[0]
+        highest = highest_beta(problem.sweeps.lattice, problem.n_classes)
+        self.move_to(problem.field.draw(
+            self.theta, statistics, concentration,
+            fixed_beta=problem.beta is not None, highest=highest, rng=self.rng,
+        ))  # fmt: skip
 
     def _draw_classes(self, counts: NDArray[np.int64]) -> None:
         from ..mixture.class_kernels import draw_class
@@ -180,3 +225,17 @@ def start_parameters(problem: Problem, *, seed: int) -> Parameters:
     """The mixture's best mode, labels being strangers to each other: (n_classes,) each."""
     mode = find_modes(problem.target, problem.n_classes, rng=generator(seed, Stream.MODES))[0]
     return unpack(mode.point)
+
+
+def run_chains(chains: list[FieldChain], n: int) -> Steps:
+    """Make n steps of every chain, in threads and in pieces, so that an interruption is heard."""
+    pieces, piece = [], max(1, PIECE // chains[0].labels.size)
+    for begun in range(0, n, piece):
+        rows = in_threads(partial(_run, n=min(piece, n - begun)), chains)
+        parts: list[Any] = list(zip(*rows, strict=True))
+        pieces.append(Steps(*(None if part[0] is None else np.stack(part) for part in parts)))  # type: ignore[arg-type]
+    return join(pieces)
+
+
+def _run(chain: FieldChain, n: int) -> Steps:
+    return chain.run(n)

@@ -5,6 +5,7 @@ Swendsen and Wang (1987), Physical Review Letters 58, 86: equal neighbors are bo
 weights.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,22 @@ def bind(
                     parents[max(one, other)] = min(one, other)
 
 
+@inlined
+def pick(logs, u):
+    """The class at u in [0, 1) of the distribution whose logs are given up to a constant."""
+    top, total = logs.max(), 0.0
+    for k in range(logs.size):
+        total += math.exp(logs[k] - top)
+    left, k = u * total, 0
+    while k < logs.size - 1:
+        mass = math.exp(logs[k] - top)
+        if left < mass:
+            break
+        left -= mass
+        k += 1
+    return k
+
+
 @kernel
 def relabel(
     labels: NDArray[np.uint8],
@@ -97,15 +114,3 @@ def relabel(
                     labels[p, t] = labels[root // size, root % size]
                 else:
                     labels[p, t] = pick(totals[place[root]], bits[i] / _WHOLE)
-
-
-@kernel
-def pick(logs: NDArray[np.float64], u: float) -> int:
-    """The class at u in [0, 1) of the distribution whose logs are given up to a constant."""
-    mass = np.exp(logs - logs.max())
-    left = u * mass.sum()
-    k = 0
-    while k < mass.size - 1 and left >= mass[k]:
-        left -= mass[k]
-        k += 1
-    return k

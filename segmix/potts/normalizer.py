@@ -153,19 +153,20 @@ def nodes_for(lattice: Lattice, n_classes: int, n: int = N_NODES) -> Array:
     Order sets in near log(1 + sqrt(K)) for four neighbors, and sooner for more: about in inverse proportion
     to the couplings less one, as on the Bethe lattice.
     """
-    center = _center(lattice, n_classes)
+    center = ordering_beta(lattice, n_classes)
     even = np.linspace(0.0, highest_beta(lattice, n_classes), n // 2 + 1)
     near = center * (1 + 0.6 * np.linspace(-1, 1, n // 2) ** 3)
     return np.unique(np.concatenate([even, near]))
 
 
-def _center(lattice: Lattice, n_classes: int) -> float:
+def ordering_beta(lattice: Lattice, n_classes: int) -> float:
+    """About where order sets in, see ``nodes_for``."""
     return critical_beta(n_classes) * 3 / max(float(lattice.couplings.sum()) - 1, 1.0)
 
 
 def highest_beta(lattice: Lattice, n_classes: int) -> float:
     """Where the flat prior of beta ends: hardly a neighbor pair disagrees there."""
-    return HIGHEST * _center(lattice, n_classes)
+    return HIGHEST * ordering_beta(lattice, n_classes)
 
 
 def rising(values: Array) -> Array:

@@ -1,7 +1,6 @@
 """From an image to judged draws of its hidden Potts field, and the probabilities of its pixels."""
 
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +11,12 @@ from ..mixture.judgment import judge_steps, summarize_parameters
 from ..mixture.plan import MAX_NUMBERS, Plan, check_classes
 from ..mixture.priors import Priors
 from ..mixture.sampling import EXTENSIONS, Run
-from ..mixture.threads import in_threads
-from .chains import FieldChain, Problem, pose, start_parameters
+from .anchors import AnchorSearch
+from .chains import FieldChain, Problem, pose, run_chains, start_parameters
 from .options import PottsOptions
 
 TUNE = 300
-PIECE = 2 * 10**7  # pixels drawn by a chain between two chances to interrupt
+ROUNDS, MAX_ROUNDS = 3, 12  # in which chains and what is known of their weights' constant find together
 
 
 class FieldRun(NamedTuple):
@@ -63,50 +62,68 @@ def sample_field(
     problem = pose(levels, n_classes=n_classes, priors=priors, options=options, seed=plan.seed)
     start = start_parameters(problem, seed=plan.seed)
     chains = [FieldChain(problem, start, seed=plan.seed, number=i) for i in range(plan.chains)]
-    tune, draws, thrown = TUNE if plan.tune is None else plan.tune, plan.draws, list[Steps]()
-    if tune:
-        thrown.append(run_chains(chains, tune).thin(plan.thin))
+    tune, draws = TUNE if plan.tune is None else plan.tune, plan.draws
+    tuned = tune_chains(chains, tune, options, seed=plan.seed)
+    thrown = [] if tuned is None else [tuned.thin(plan.thin)]
+    problem = chains[0].problem
     for extension in range(EXTENSIONS + 1):
         for chain in chains:
             chain.watch_pixels()
         steps = run_chains(chains, draws * plan.thin).thin(plan.thin)
-        summary = summarize_parameters(steps)
+        summary = summarize_parameters(steps if problem.field else steps._replace(field=None))
         too_many = 2 * draws * plan.thin * steps.means[:, 0].size > MAX_NUMBERS
         if judge_steps(steps, summary).converged or not plan.until_converged or too_many:
             break
         if extension < EXTENSIONS:
             thrown.append(steps)
             draws *= 2
-    notes = [_describe(problem, options)]
+    notes = [*_describe(problem, options)]
     if draws > plan.draws:
         notes.append(f"extended to {draws} draws a chain")
     warmup = join(thrown) if thrown else steps.select(slice(0))
+    if problem.field is None:
+        warmup, steps = (part._replace(field=None) for part in (warmup, steps))
     run = Run("potts", problem.target.priors, warmup, steps, None, tuple(notes), None, summary)
     return FieldRun(run, pixel_probabilities(problem, chains))
 
 
-def _describe(problem: Problem, options: PottsOptions) -> str:
-    """What beta is and where its normalizing constant comes from."""
+def tune_chains(chains: list[FieldChain], n: int, options: PottsOptions, *, seed: int) -> Steps | None:
+    """Make n steps to be thrown away; where weights are inferred, find where their constant is needed."""
+    problem = chains[0].problem
     if problem.pseudo is not None:
-        return f"beta by pseudo-likelihood, an approximation, connectivity {options.connectivity}"
-    if problem.normalizer is None:
-        return f"beta is fixed at {problem.beta:g}, connectivity {options.connectivity}"
-    source = problem.normalizer.source
-    return f"beta by its normalizing constant ({source}), connectivity {options.connectivity}"
-
-
-def run_chains(chains: list[FieldChain], n: int) -> Steps:
-    """Make n steps of every chain, in threads and in pieces, so that an interruption is heard."""
-    pieces, piece = [], max(1, PIECE // chains[0].labels.size)
-    for begun in range(0, n, piece):
-        rows = in_threads(partial(_run, n=min(piece, n - begun)), chains)
-        parts: list[Any] = list(zip(*rows, strict=True))
-        pieces.append(Steps(*(None if part[0] is None else np.stack(part) for part in parts)))  # type: ignore[arg-type]
+        problem = problem._replace(equal="beta is by pseudo-likelihood")
+    if options.weights == "equal" or problem.n_classes == 1 or problem.pseudo is not None:
+        for chain in chains:
+            chain.problem = problem
+        return run_chains(chains, n) if n else None
+    search = AnchorSearch(chains, seed=seed)
+    pieces = search.pilot(chains, n // 4)
+    search.begin(chains)
+    for number in range(MAX_ROUNDS):
+        if search.is_settled and number >= ROUNDS:
+            break
+        steps = run_chains(chains, max(n // 4, 20))
+        pieces.append(steps)
+        search.follow(chains, steps)
+    search.end(chains)
     return join(pieces)
 
 
-def _run(chain: FieldChain, n: int) -> Steps:
-    return chain.run(n)
+def _describe(problem: Problem, options: PottsOptions) -> list[str]:
+    """What beta and the prior's weights are, and where their normalizing constant comes from."""
+    where, equal = f"connectivity {options.connectivity}", ["weights of the prior are equal, as asked for"]
+    if options.weights == "infer" and problem.n_classes > 1:
+        equal = [f"weights of the prior are equal: {problem.equal}"] if problem.equal else []
+    if problem.pseudo is not None:
+        return [f"beta by pseudo-likelihood, an approximation, {where}", *equal]
+    fixed = "" if problem.beta is None else f"beta is fixed at {problem.beta:g}, {where}"
+    if problem.field is not None:
+        subject = "weights" if fixed else "beta and weights"
+        means = f"{subject} by their normalizing constant (fields simulated on this lattice)"
+        return [fixed, means] if fixed else [f"{means}, {where}"]
+    if problem.normalizer is None:
+        return [fixed, *equal]
+    return [f"beta by its normalizing constant ({problem.normalizer.source}), {where}", *equal]
 
 
 def pixel_probabilities(problem: Problem, chains: list[FieldChain]) -> NDArray[np.float32]:

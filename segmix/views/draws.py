@@ -27,6 +27,7 @@ UNITS = {
     "weights": "share",
     "beta": "inverse temperature",
     "agreements": "share of neighbor pairs",
+    "field": "weight in the prior",
 }
 
 

@@ -1,0 +1,199 @@
+"""Where the normalizing constant of a field has to be known: around the theta that a picture's labels ask for.
+
+Where labels have no order of their own, theta with E[s | theta] = s(z) is found by Newton's method, means and
+covariances coming from fields of the prior. Where beta would be critical or more there is none to be found: the
+prior has a phase for each class, any lasting field would leave but one of them, and weights stay equal.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..mixture.chains import Steps, Stream, generator
+from .chains import FieldChain, run_chains
+from .field import FieldConstant, Fields, fit_constant
+from .normalizer import ordering_beta
+from .pilot import Pilot
+
+Array = NDArray[np.float64]
+
+N_STEPS = 12  # of Newton's method, at most
+TUNE = 10  # sweeps of the prior before fields count
+FIELDS_A_CLASS = 30  # fields of a step of the search, times the classes
+LONGEST_STEP = 0.25  # of beta; of a log weight four times as much
+N_FIELDS = 40  # at each anchor
+N_DRAWN = 6  # anchors that are draws of theta
+END = 2.5  # sds of theta at which further anchors are
+PILOT_EVERY = 5  # sweeps
+MAX_MISFIT = 1.0  # sds of a statistic between fitted and simulated means
+EXCESS = 0.5  # of agreements over those by chance, beyond which labels at a large beta are ordered
+REACH = 1.5  # of the first anchors, in widths of p(theta | z)
+
+
+class Asked(NamedTuple):
+    """What the labels ask for: their statistics, the Dirichlet prior, and the bounds of beta.
+
+    ``beta`` is None where beta is inferred; ``critical`` is where order sets in.
+    """
+
+    statistics: Array
+    concentration: Array
+    beta: float | None
+    critical: float
+
+
+def search(fields: Fields, theta: Array, asked: Asked) -> tuple[Array, Array] | None:
+    """Theta at which the prior expects the statistics, and a factor of its covariance given the labels."""
+    d = len(theta)
+    for _ in range(N_STEPS):
+        if theta[-1] >= asked.critical:
+            return None
+        drawn = fields.draw(theta, FIELDS_A_CLASS * d, tune=TUNE)
+        spread = np.cov(drawn.T).reshape(d, d)
+        weights = np.exp(np.append(theta[:-1], 0.0))
+        weights /= weights.sum()
+        pull = asked.statistics - drawn.mean(axis=0)
+        pull[:-1] += (asked.concentration - asked.concentration.sum() * weights)[:-1]
+        precision = spread + 1e-9 * np.trace(spread) / d * np.eye(d) + np.eye(d)
+        step = np.linalg.solve(precision, pull)
+        if asked.beta is not None:
+            step[:-1] = np.linalg.solve(precision[:-1, :-1], pull[:-1])
+            step[-1] = 0.0
+        longest = np.append(np.full(d - 1, 4 * LONGEST_STEP), LONGEST_STEP)
+        step /= max(1.0, float((np.abs(step) / longest).max()))
+        new = theta + step
+        new[-1] = max(new[-1], 0.0)
+        moved, theta = new - theta, new
+        if moved @ precision @ moved < d:
+            break
+    return theta, np.linalg.cholesky(np.linalg.inv(precision))
+
+
+def around(theta: Array, factor: Array) -> Array:
+    """The first anchors: theta, and both ways along each column of the factor, (2 d + 1, d)."""
+    steps = REACH * factor.T
+    return _inside(np.concatenate([theta[None], theta + steps, theta - steps]))
+
+
+def _inside(anchors: Array) -> Array:
+    anchors[:, -1] = np.maximum(anchors[:, -1], 0.0)
+    return anchors
+
+
+class AnchorSearch:
+    """Keeps the normalizing constant known where the chains are, until they stay there.
+
+    Parameters
+    ----------
+    chains : list of FieldChain
+        Their problem gets a ``field``, unless labels are ordered.
+    seed : int
+    """
+
+    def __init__(self, chains: list[FieldChain], *, seed: int) -> None:
+        problem = self.problem = chains[0].problem
+        self.seed = seed
+        lattice, n_classes = problem.sweeps.lattice, problem.n_classes
+        self.fields = Fields(lattice, n_classes, chains[0].labels.copy(), seed=[seed, Stream.ANCHORS])
+        self.critical = ordering_beta(lattice, n_classes)
+        self.theta: Array | None = None
+        self.is_settled = False
+
+    def pilot(self, chains: list[FieldChain], n: int) -> list[Steps]:
+        """Make n steps in which weights and beta follow their pseudo-likelihood."""
+        lattice, fixed = self.fields.sweeps.lattice, self.problem.beta is not None
+        pilot = Pilot(lattice, self.problem.n_classes, rng=generator(self.seed, Stream.ANCHORS))
+        pieces = []
+        for begun in range(0, n, PILOT_EVERY):
+            for chain in chains:
+                chain.free = False
+                chain.move_to(pilot.mode(lattice.join(chain.labels), chain.theta, fixed_beta=fixed))
+            pieces.append(run_chains(chains, min(PILOT_EVERY, n - begun)))
+        for chain in chains:
+            chain.free = True
+        return pieces
+
+    def begin(self, chains: list[FieldChain]) -> None:
+        """Find theta for the chains' labels as they are now, and give the chains the constant around it."""
+        statistics = np.mean([chain.statistics() for chain in chains], axis=0)
+        found = None if self._is_ordered(chains, statistics) else self._search(statistics)
+        if found is None:
+            return self._give_up(chains, f"labels are ordered (beta about {self.critical:.2g} or more)")
+        self.theta = found[0]
+        self._simulate(chains, around(*found), found[1])
+        for chain in chains:
+            chain.move_to(self.theta)
+
+    def follow(self, chains: list[FieldChain], steps: Steps) -> None:
+        """Place anchors anew, where the last steps of the chains have been."""
+        if self.theta is None:
+            return
+        thetas = thetas_of(steps)
+        field = chains[0].problem.field
+        assert field is not None
+        self.is_settled = bool(np.quantile(field.distance(thetas), 0.9) < 1 and field.misfit < MAX_MISFIT)
+        found = self._search(np.mean([chain.statistics() for chain in chains], axis=0))
+        if found is None:
+            return self._give_up(chains, f"labels are ordered (beta about {self.critical:.2g} or more)")
+        self.theta = found[0]
+        self._simulate(chains, np.concatenate([around(*found), spread_of(thetas)]), found[1])
+
+    def end(self, chains: list[FieldChain]) -> None:
+        """Leave weights equal where the constant is not known all over the chains' way."""
+        if not self.is_settled:
+            self._give_up(chains, "their normalizing constant was not found along the chains' way")
+
+    def _simulate(self, chains: list[FieldChain], anchors: Array, factor: Array) -> None:
+        drawn = [self.fields.draw(anchor, N_FIELDS, tune=TUNE) for anchor in anchors]
+        lattice = self.fields.sweeps.lattice
+        self._set(chains, fit_constant(
+            anchors, drawn, factor, n_pixels=float(lattice.n_pixels), n_pairs=lattice.n_pairs
+        ))  # fmt: skip
+
+    def _give_up(self, chains: list[FieldChain], reason: str) -> None:
+        self.theta, self.is_settled = None, True
+        self._set(chains, None, reason)
+
+    def _set(self, chains: list[FieldChain], field: FieldConstant | None, reason: str = "") -> None:
+        for chain in chains:
+            chain.problem = chain.problem._replace(field=field, equal=reason)
+            if field is None:
+                chain.logits = np.zeros_like(chain.logits)
+
+    def _search(self, statistics: Array) -> tuple[Array, Array] | None:
+        concentration = self.problem.target.priors.weights.parameters[0]
+        theta = self.theta
+        if theta is None:
+            sizes = np.append(statistics[:-1], self.fields.sweeps.lattice.n_pixels - statistics[:-1].sum())
+            logs = np.log(np.maximum(sizes, 1.0))
+            theta = np.append(logs[:-1] - logs[-1], self.problem.beta or 0.0)
+        return search(self.fields, theta, Asked(statistics, concentration, self.problem.beta, self.critical))
+
+    def _is_ordered(self, chains: list[FieldChain], statistics: Array) -> bool:
+        lattice = self.fields.sweeps.lattice
+        shares = np.append(statistics[:-1], 0.0) / lattice.n_pixels
+        shares[-1] = 1 - shares.sum()
+        chance = float((shares**2).sum())
+        excess = (statistics[-1] / max(lattice.n_pairs, 1.0) - chance) / max(1 - chance, 1e-9)
+        return excess > EXCESS and min(chain.beta for chain in chains) > self.critical
+
+
+def thetas_of(steps: Steps) -> Array:
+    """Theta in the second half of all chains' steps, (n, n_classes)."""
+    assert steps.field is not None
+    assert steps.beta is not None
+    later = slice(steps.beta.shape[1] // 2, None)
+    logs = np.log(steps.field[:, later])
+    thetas = np.concatenate([logs[..., :-1] - logs[..., -1:], steps.beta[:, later, None]], axis=2)
+    pooled: Array = thetas.reshape(-1, thetas.shape[-1])
+    return pooled
+
+
+def spread_of(thetas: Array) -> Array:
+    """Anchors over thetas (n, d): some of them, and both ends of each axis of their ellipsoid."""
+    center, d = thetas.mean(axis=0), thetas.shape[1]
+    values, axes = np.linalg.eigh(np.cov(thetas.T).reshape(d, d))
+    ends = END * np.sqrt(np.maximum(values, 0.0))[:, None] * axes.T
+    some = thetas[np.linspace(0, len(thetas) - 1, N_DRAWN).astype(np.intp)]
+    return _inside(np.concatenate([center + ends, center - ends, some]))
