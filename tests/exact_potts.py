@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from segmix.potts.field import FieldConstant
+from segmix.potts.external import ExternalField
 from segmix.potts.lattice import Lattice
 
 from . import naive_potts as naive
@@ -89,7 +89,7 @@ def all_statistics(lattice: Lattice, n_classes: int) -> tuple[NDArray[Any], Arra
     return field.labels, np.stack([*sizes, field.agreements], axis=1).astype(float)
 
 
-class ExactConstant(FieldConstant):
+class ExactConstant(ExternalField):
     """The constant by enumeration of all labelings."""
 
     statistics: Array

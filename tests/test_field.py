@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from segmix import PottsOptions, segment, simulate_potts
 from segmix.errors import OptionError
 from segmix.potts.anchors import Asked, around, search
-from segmix.potts.field import FieldConstant, Fields, fit_constant, log_weights
+from segmix.potts.external import ExternalField, PriorFields, fit_constant, log_weights
 from segmix.potts.lattice import Lattice
 from segmix.potts.pilot import Pilot
 from segmix.potts.sweeps import Sweeps
@@ -23,13 +23,13 @@ Array = NDArray[np.float64]
 CRITICAL = 0.88
 
 
-def fields_of(lattice: Lattice, n_classes: int, *, seed: int = 1) -> Fields:
+def fields_of(lattice: Lattice, n_classes: int, *, seed: int = 1) -> PriorFields:
     flat = np.zeros(lattice.shape, np.uint8)
     labels = Sweeps(lattice, flat, 1, n_classes, by_table=False).lay_out(flat)
-    return Fields(lattice, n_classes, labels, seed=[seed])
+    return PriorFields(lattice, n_classes, labels, seed=[seed])
 
 
-def constant_of(lattice: Lattice, n_classes: int, anchors: Array, *, n: int, first: int = 0) -> FieldConstant:
+def constant_of(lattice: Lattice, n_classes: int, anchors: Array, *, n: int, first: int = 0) -> ExternalField:
     fields = fields_of(lattice, n_classes)
     drawn = [fields.draw(anchor, n, tune=50)[first:] for anchor in anchors]
     width = 0.5 * np.eye(n_classes)
@@ -65,7 +65,7 @@ def test_the_constant_is_the_exact_one(n_classes: int, shape: tuple[int, int]) -
     truth = np.log(np.exp(statistics @ thetas.T).sum(axis=0))
     apart = found.log_constant(thetas) - truth
     assert np.ptp(apart) < 0.15
-    first_order = FieldConstant(
+    first_order = ExternalField(
         lattice.n_pixels, lattice.n_pairs, found.center, found.whiten, found.powers,
         np.zeros_like(found.coefficients), found.reach, found.factor,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..mixture.chains import Steps, Stream, generator
 from .chains import FieldChain, run_chains
-from .field import FieldConstant, Fields, fit_constant
+from .external import ExternalField, PriorFields, fit_constant
 from .normalizer import ordering_beta
 from .pilot import Pilot
 
@@ -43,7 +43,7 @@ class Asked(NamedTuple):
     critical: float
 
 
-def search(fields: Fields, theta: Array, asked: Asked) -> tuple[Array, Array] | None:
+def search(fields: PriorFields, theta: Array, asked: Asked) -> tuple[Array, Array] | None:
     """Theta at which the prior expects the statistics, and a factor of its covariance given the labels."""
     d = len(theta)
     for _ in range(N_STEPS):
@@ -95,7 +95,7 @@ class AnchorSearch:
         problem = self.problem = chains[0].problem
         self.seed = seed
         lattice, n_classes = problem.sweeps.lattice, problem.n_classes
-        self.fields = Fields(lattice, n_classes, chains[0].labels.copy(), seed=[seed, Stream.ANCHORS])
+        self.fields = PriorFields(lattice, n_classes, chains[0].labels.copy(), seed=[seed, Stream.ANCHORS])
         self.critical = ordering_beta(lattice, n_classes)
         self.theta: Array | None = None
         self.is_settled = False
@@ -155,7 +155,7 @@ class AnchorSearch:
         self.theta, self.is_settled = None, True
         self._set(chains, None, reason)
 
-    def _set(self, chains: list[FieldChain], field: FieldConstant | None, reason: str = "") -> None:
+    def _set(self, chains: list[FieldChain], field: ExternalField | None, reason: str = "") -> None:
         for chain in chains:
             chain.problem = chain.problem._replace(field=field, equal=reason)
             if field is None:

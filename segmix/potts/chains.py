@@ -19,7 +19,7 @@ from ..mixture.gibbs import model_of
 from ..mixture.modes import find_modes
 from ..mixture.priors import Priors
 from ..mixture.threads import in_threads
-from .field import FieldConstant, log_weights
+from .external import ExternalField, log_weights
 from .lattice import OUTSIDE, Lattice
 from .normalizer import Normalizer, highest_beta, normalizer_of
 from .options import PottsOptions
@@ -51,7 +51,7 @@ class Problem(NamedTuple):
     normalizer: Normalizer | None
     beta: float | None
     pseudo: tuple[PseudoLikelihood, States] | None = None
-    field: FieldConstant | None = None
+    field: ExternalField | None = None
     equal: str = ""
 
     @property

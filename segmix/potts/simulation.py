@@ -1,4 +1,4 @@
-"""Fields of labels drawn from the Potts prior alone."""
+"""PriorFields of labels drawn from the Potts prior alone."""
 
 from collections.abc import Sequence
 

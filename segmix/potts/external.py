@@ -24,7 +24,7 @@ BEYOND = 1.25  # times as far out as the anchors reach: no further is theta take
 CLUSTERS_UP_TO = 1 << 16  # pixels, up to which every fourth sweep of the prior is by clusters
 
 
-class Fields:
+class PriorFields:
     """Fields of the prior alone, on the lattice of an image, drawn one after the other.
 
     Parameters
@@ -66,7 +66,7 @@ class Fields:
 
 
 @dataclass(frozen=True, eq=False)
-class FieldConstant:
+class ExternalField:
     """log C(theta) around anchors, up to a constant.
 
     Attributes
@@ -172,7 +172,7 @@ def powers_up_to(d: int) -> NDArray[np.intp]:
 
 def fit_constant(
     anchors: Array, fields: list[Array], factor: Array, *, n_pixels: float, n_pairs: float
-) -> FieldConstant:
+) -> ExternalField:
     """Fit the polynomial to the mean statistics of fields (n_j, d) drawn at each of the anchors (m, d).
 
     Its slopes are fitted by least squares in units of the statistics' sds.
@@ -192,7 +192,7 @@ def fit_constant(
     coefficients = np.linalg.lstsq(weighted, target, rcond=None)[0]
     misfit = float(np.abs(weighted @ coefficients - target).max())
     reach = float(np.sqrt((x**2).sum(axis=1)).max())
-    return FieldConstant(n_pixels, n_pairs, center, whiten, powers, coefficients, reach, factor, misfit)
+    return ExternalField(n_pixels, n_pairs, center, whiten, powers, coefficients, reach, factor, misfit)
 
 
 def _first_order(thetas: Array, n_pixels: float, n_pairs: float) -> Array:
