@@ -1,8 +1,8 @@
-"""Where the normalizing constant of a field has to be known: around the theta that a picture's labels ask for.
+"""Where the constant of an external field has to be known: around the theta that a picture's labels ask for.
 
 Where labels have no order of their own, theta with E[s | theta] = s(z) is found by Newton's method, means and
-covariances coming from fields of the prior. Where beta would be critical or more there is none to be found: the
-prior has a phase for each class, any lasting field would leave but one of them, and weights stay equal.
+covariances coming from fields of the prior. Where beta would be critical or more there is none to be found:
+the prior has a phase for each class, any lasting field would leave but one, and weights stay equal.
 """
 
 from typing import NamedTuple

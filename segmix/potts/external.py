@@ -1,7 +1,7 @@
 """Weights as an external field: p(z | w, beta) = prod_i w_{z_i} exp(beta S(z)) / C(w, beta).
 
-The exponential family of theta = (log w_1 / w_K, ..., log w_{K-1} / w_K, beta) with the statistics s(z) = (n_1,
-..., n_{K-1}, S(z)) of N pixels and M pairs. To first order in beta log C is N log sum_k exp(alpha_k) +
+The exponential family of theta = (log w_1 / w_K, ..., log w_{K-1} / w_K, beta), of the statistics s(z) =
+(n_1, ..., n_{K-1}, S(z)) of N pixels and M pairs. To first order in beta log C is N log sum_k exp(alpha_k) +
 beta M sum_k w_k^2, exactly so at beta 0. What is left is smooth, and a polynomial of theta is fitted to its
 slopes E[s | theta] where theta is wanted: means over fields of the prior, simulated on this very lattice.
 """
