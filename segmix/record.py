@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import __version__
-from .areas import Area
+from .areas import Area, Estimate
 from .diagnostics import ParameterSummary
 from .imaging.image import Image
 from .imaging.levels import Levels
 from .mixture.density import log_table, observe
 from .mixture.judgment import PARAMETERS
 from .posterior import Posterior
+from .shapes import Shapes
 
 Array = NDArray[np.float64]
 
@@ -179,16 +180,34 @@ def to_json(record: dict[str, Any], *, one_line: bool = False) -> str:
     return json.dumps(_finite(record), allow_nan=False, **layout)
 
 
-def format_table(posterior: Posterior, areas: Sequence[Area], foreground: tuple[int, ...]) -> str:
-    """Lay out the classes with their 94 % intervals, and the verdict."""
+def format_table(
+    posterior: Posterior, areas: Sequence[Area], foreground: tuple[int, ...], shapes: Shapes | None = None
+) -> str:
+    """Lay out the classes with their 94 % intervals, the boundaries where known, and the verdict."""
     rows: list[tuple[str, ...]] = [(*_HEADER, "area (pixels)")]
     for area in areas:
         label, *cells = _row(posterior, area.label)
         mark = "*" if area.label in foreground else " "
-        pixels = f"{area.pixels.mean:.0f} [{area.pixels.low:.0f}, {area.pixels.high:.0f}]"
-        rows.append((label + mark, *cells, pixels))
+        rows.append((label + mark, *cells, _rounded(area.pixels)))
+    lines = [] if shapes is None else _shape_lines(shapes)
+    if shapes is not None:
+        counts = ("components", *(_rounded(row.number) for row in shapes.components))
+        rows = [(*row, count) for row, count in zip(rows, counts, strict=True)]
     legend = "* foreground; brackets hold 94 % of the posterior"
-    return "\n".join([*lay_out(rows), legend, *_verdict_lines(posterior)])
+    return "\n".join([*lay_out(rows), *lines, legend, *_verdict_lines(posterior)])
+
+
+def _rounded(number: Estimate) -> str:
+    return f"{number.mean:.0f} [{number.low:.0f}, {number.high:.0f}]"
+
+
+def _shape_lines(shapes: Shapes) -> list[str]:
+    """Boundaries between classes that touch, and how many draws they and the components rest on."""
+    unit = "pixels" if shapes.spacing is None else "units of spacing"
+    found = [row for row in shapes.boundaries if row.pairs.mean > 0]
+    rows = [("boundary", "pairs", f"length ({unit})" if shapes.ndim == 2 else f"area ({unit}, squared)")]
+    rows += [("{}-{}".format(*row.labels), _rounded(row.pairs), _interval(row.length)) for row in found]
+    return [*(lay_out(rows) if found else []), f"components and boundaries: {shapes.n_draws} label draws"]
 
 
 def format_parameters(posterior: Posterior) -> str:
@@ -222,7 +241,7 @@ def lay_out(rows: Sequence[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def _interval(row: ParameterSummary) -> str:
+def _interval(row: ParameterSummary | Estimate) -> str:
     """The mean and interval, to the digits that the interval resolves."""
     width = row.high - row.low
     digits = int(np.clip(2 - np.floor(np.log10(width)), 0, 9)) if width > 0 else 3
