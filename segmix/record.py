@@ -26,6 +26,7 @@ SCHEMA = 1
 MIN_DISTANCE = 1.0  # of neighboring means in root-mean-square stds; below, the sum of both has one peak
 MIN_PIXELS, MIN_SHARE = 10, 1e-3
 MIN_EXCESS = 0.1  # of agreeing neighbor pairs over chance, for labels to hang together
+MIN_LABEL_DRAWS = 33  # the range of n independent draws holds (n - 1) / (n + 1), 94 % from here on
 _BAND_DRAWS = 200
 _SMOOTHING = ("gaussian", "median", "nlm", "tv")
 _LIBRARIES = ("numpy", "scipy", "numba", "scikit-image", "pillow", "tifffile")
@@ -37,6 +38,7 @@ def summarize_segmentation(
     posterior: Posterior,
     areas: Sequence[Area],
     foreground: tuple[int, ...],
+    shapes: Shapes | None = None,
 ) -> dict[str, Any]:
     """Collect image (original and preprocessed), model, classes, verdict, versions; finite numbers only."""
     known = _describe_posterior(posterior)
@@ -45,8 +47,9 @@ def summarize_segmentation(
         row | {"area_pixels": area.pixels._asdict(), "area_fraction": area.fraction._asdict()}
         for row, area in zip(known["classes"], areas, strict=True)
     ]
-    cautions = find_cautions(posterior, areas, images[1].steps)
+    cautions = find_cautions(posterior, areas, images[1].steps, shapes)
     image = {"image": _describe_image(*images, levels)}
+    known |= {"shapes": shapes.to_dict()} if shapes else {}
     return _as_finite(image | known | {"classes": classes, "cautions": cautions})
 
 
@@ -138,7 +141,9 @@ def _describe_coupling(posterior: Posterior) -> dict[str, Any]:
     return {"coupling": {name: row._asdict() for name, row in rows.items() if row is not None}}
 
 
-def find_cautions(posterior: Posterior, areas: Sequence[Area], steps: Sequence[str]) -> list[str]:
+def find_cautions(
+    posterior: Posterior, areas: Sequence[Area], steps: Sequence[str], shapes: Shapes | None = None
+) -> list[str]:
     """Say where classes overlap or have hardly any pixels, and where intervals are too narrow."""
     means, stds = posterior.means.mean(axis=(0, 1)), posterior.stds.mean(axis=(0, 1))
     distances = np.diff(means) / np.sqrt((stds[1:] ** 2 + stds[:-1] ** 2) / 2)
@@ -155,6 +160,9 @@ def find_cautions(posterior: Posterior, areas: Sequence[Area], steps: Sequence[s
         if area.pixels.mean < MIN_PIXELS or area.fraction.mean < MIN_SHARE
     ]
     cautions += _loose_labels(posterior)
+    if shapes is not None and shapes.n_draws < MIN_LABEL_DRAWS:
+        few = f"few label draws, {shapes.n_draws} and not {MIN_LABEL_DRAWS}; keep more"
+        cautions.append(f"intervals of components and boundaries rest on {few}")
     smoothing = [step for step in steps if step.partition(":")[0] in _SMOOTHING]
     return cautions + [
         f"intervals are too narrow: {step} makes neighboring pixels alike, and the model takes them for "

@@ -172,16 +172,19 @@ class Segmentation:
     def summary(self) -> dict[str, Any]:
         """Everything but the pictures, ready for JSON: image, classes with intervals, verdict, versions."""
         numbers = record.summarize_segmentation(
-            (self.original, self.image), self.levels, self.posterior, self.areas(), self.foreground
+            (self.original, self.image),
+            self.levels,
+            self.posterior,
+            self.areas(),
+            self.foreground,
+            self._shapes,
         )
-        if self._shapes is not None:
-            numbers["shapes"] = self._shapes.to_dict()
         return numbers | {"options": dict(self.options)}
 
     @property
     def cautions(self) -> list[str]:
         """Where classes overlap or have hardly any pixels, and where intervals are too narrow."""
-        return record.find_cautions(self.posterior, self.areas(), self.image.steps)
+        return record.find_cautions(self.posterior, self.areas(), self.image.steps, self._shapes)
 
     def table_text(self) -> str:
         """The classes with their intervals and the verdict, as lines of text."""

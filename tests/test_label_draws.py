@@ -127,7 +127,7 @@ def test_draws_of_a_tiny_picture_are_distributed_as_all_its_labelings(
 
 
 def test_draws_are_those_of_the_posterior(found: Segmentation) -> None:
-    """The i-th is of the chain and draw that the docs name: it has the posterior's fractions and agreements."""
+    """The i-th is of the chain and draw that the docs name: with the posterior's fractions and agreements."""
     draws, posterior = found.label_draws, found.posterior
     assert draws is not None
     assert draws.dtype == np.uint8
@@ -238,6 +238,7 @@ def test_files_hold_every_draw(found: Segmentation, tmp_path: Path) -> None:
     (row,), (told,) = found.boundaries(), summary["shapes"]["boundaries"]
     assert told == {"labels": [0, 1], "pairs": row.pairs._asdict(), "length": row.length._asdict()}
     assert row.pairs.low <= row.pairs.mean <= row.pairs.high
+    assert not any("label draws" in caution for caution in found.cautions)
     found.save(tmp_path / "out", overwrite=True)  # the file is known as ours
 
 
@@ -335,9 +336,10 @@ def test_the_command_keeps_labels(here: Path, pixels: Any, capsys: pytest.Captur
     np.save("a.npy", pixels)
     few = ["--draws", "20", "--tune", "10", "--seed", "1", "--allow-unconverged"]
     assert run(["segment", "a.npy", "--spatial", "--keep-labels", "12", "-o", "out", *few]) == 0
-    told = capsys.readouterr().out
-    assert "components and boundaries: 12 label draws" in told
-    assert "length (pixels)" in told
+    told = capsys.readouterr()
+    assert "components and boundaries: 12 label draws" in told.out
+    assert "length (pixels)" in told.out
+    assert "few label draws, 12 and not 33; keep more" in told.err
     with TiffFile("out/a/label_draws.tif") as tiff:
         assert tiff.asarray().shape == (12, 60, 70)
 
