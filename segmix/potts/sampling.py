@@ -14,6 +14,7 @@ from ..mixture.priors import Priors
 from ..mixture.sampling import EXTENSIONS, Run
 from ..mixture.threads import in_threads
 from .chains import FieldChain, Problem, pose, start_parameters
+from .keeping import keepers
 from .options import PottsOptions
 
 TUNE = 300
@@ -21,10 +22,15 @@ PIECE = 2 * 10**7  # pixels drawn by a chain between two chances to interrupt
 
 
 class FieldRun(NamedTuple):
-    """Draws of a hidden Potts field, and p(z_i = k | y) of its pixels, (n_classes, *shape) float32."""
+    """Draws of a hidden Potts field, and p(z_i = k | y) of its pixels, (n_classes, *shape) float32.
+
+    ``labels`` (n, *shape) uint8 are those of evenly spaced draws, 255 outside the domain; None if none were
+    to be kept.
+    """
 
     run: Run
     probabilities: NDArray[np.float32]
+    labels: NDArray[np.uint8] | None = None
 
 
 def sample_field(
@@ -35,6 +41,7 @@ def sample_field(
     options: PottsOptions,
     plan: Plan,
     source: str = "array",
+    keep_labels: int | None = None,
 ) -> FieldRun:
     """Sample labels, classes and beta of an image's hidden Potts field.
 
@@ -53,6 +60,8 @@ def sample_field(
         Its sampler is "potts".
     source : str
         What messages call the image.
+    keep_labels : int, optional
+        How many label draws to keep, within the limits of ``keeping.check_keeping``.
 
     Raises
     ------
@@ -66,9 +75,10 @@ def sample_field(
     tune, draws, thrown = TUNE if plan.tune is None else plan.tune, plan.draws, list[Steps]()
     if tune:
         thrown.append(run_chains(chains, tune).thin(plan.thin))
+    shape = problem.sweeps.lattice.shape
+    labels = None if keep_labels is None else np.empty((keep_labels, *shape), np.uint8)
     for extension in range(EXTENSIONS + 1):
-        for chain in chains:
-            chain.watch_pixels()
+        _watch(chains, labels, n_draws=draws, thin=plan.thin)
         steps = run_chains(chains, draws * plan.thin).thin(plan.thin)
         summary = summarize_parameters(steps)
         too_many = 2 * draws * plan.thin * steps.means[:, 0].size > MAX_NUMBERS
@@ -82,7 +92,18 @@ def sample_field(
         notes.append(f"extended to {draws} draws a chain")
     warmup = join(thrown) if thrown else steps.select(slice(0))
     run = Run("potts", problem.target.priors, warmup, steps, None, tuple(notes), None, summary)
-    return FieldRun(run, pixel_probabilities(problem, chains))
+    return FieldRun(run, pixel_probabilities(problem, chains), labels)
+
+
+def _watch(chains: list[FieldChain], labels: NDArray[np.uint8] | None, *, n_draws: int, thin: int) -> None:
+    """Begin anew to add up the pixels' probabilities, and to fill ``labels`` (n, *shape) with draws."""
+    for chain in chains:
+        chain.watch_pixels()
+    if labels is not None:
+        lattice = chains[0].problem.sweeps.lattice
+        each = keepers(lattice, labels, n_chains=len(chains), n_draws=n_draws, thin=thin)
+        for chain, keeper in zip(chains, each, strict=True):
+            chain.keeper = keeper
 
 
 def _describe(problem: Problem, options: PottsOptions) -> str:
