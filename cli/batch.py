@@ -41,6 +41,7 @@ class Request:
     spatial: bool
     beta: str
     connectivity: int
+    keep_labels: int | None
     sampler: str
     draws: int
     tune: int | None
@@ -174,7 +175,8 @@ def _model(request: Request) -> dict[str, Any]:
         "priors": parse_prior(request.prior),
         "quantization": parse_quantization(request.quantization),
         "preprocess": parse_steps(request.preprocess),
-        "spatial": parse_spatial(request.spatial, request.beta, request.connectivity),
+        "spatial": parse_spatial(request.spatial, request.beta, request.connectivity, request.keep_labels),
+        "keep_labels": request.keep_labels,
         "sampler": request.sampler,
         "draws": request.draws,
         "tune": request.tune,

@@ -115,11 +115,15 @@ def _number(text: str) -> float:
     return value if isfinite(value) else nan
 
 
-def parse_spatial(spatial: bool, beta: str, connectivity: int) -> Any:
+def parse_spatial(spatial: bool, beta: str, connectivity: int, keep_labels: int | None) -> Any:
     """Return what `segmix.segment` takes as ``spatial``."""
     if not spatial:
-        if (beta, connectivity) != ("infer", 1):
-            given = "--beta" if beta != "infer" else "--connectivity"
+        options = (
+            ("--beta", beta != "infer"),
+            ("--connectivity", connectivity != 1),
+            ("--keep-labels", keep_labels is not None),
+        )
+        for given in (name for name, is_given in options if is_given):
             raise OptionError(f"{given} is of labels that hang together; add --spatial, or leave it out")
         return False
     from segmix import PottsOptions

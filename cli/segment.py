@@ -18,7 +18,7 @@ The folder gets labels, mask, probabilities, entropy, overlay, fit, posterior an
 
   segmix segment dim.png -o out --preprocess background:25 --preprocess gaussian:1
 
-  segmix segment noisy.png -o out --spatial
+  segmix segment noisy.png -o out --spatial --keep-labels 100
 
 [bold]Exit status[/bold]
 
@@ -37,6 +37,7 @@ def segment(
     spatial: o.Spatial = False,
     beta: o.Beta = "infer",
     connectivity: o.Connectivity = 1,
+    keep_labels: o.KeepLabels = None,
     sampler: o.Sampler = o.SamplerName.independence,
     draws: o.Draws = 1000,
     tune: o.Tune = None,
@@ -67,6 +68,7 @@ def segment(
         spatial=spatial,
         beta=beta,
         connectivity=connectivity,
+        keep_labels=keep_labels,
         sampler=sampler.value,
         draws=draws,
         tune=tune,

@@ -133,15 +133,27 @@ def sample(
 
 
 def sample_spatial(
-    data: Data, *, n_classes: int, priors: Priors, options: PottsOptions, plan: Plan
-) -> tuple[Posterior, NDArray[np.float32]]:
-    """Sample a picture's hidden Potts field; the posterior, and p(z = k | y) of its pixels."""
+    data: Data,
+    *,
+    n_classes: int,
+    priors: Priors,
+    options: PottsOptions,
+    plan: Plan,
+    keep_labels: int | None = None,
+) -> tuple[Posterior, NDArray[np.float32], NDArray[np.uint8] | None]:
+    """Sample a picture's hidden Potts field; the posterior, p(z = k | y) of its pixels, and label draws."""
     from .potts.sampling import sample_field
 
     found = sample_field(
-        data.levels, n_classes=n_classes, priors=priors, options=options, plan=plan, source=data.source
+        data.levels,
+        n_classes=n_classes,
+        priors=priors,
+        options=options,
+        plan=plan,
+        source=data.source,
+        keep_labels=keep_labels,
     )
-    return _posterior(data, plan, found.run), found.probabilities
+    return _posterior(data, plan, found.run), found.probabilities, found.labels
 
 
 def _posterior(data: Data, plan: Plan, run: Run) -> Posterior:

@@ -16,6 +16,7 @@ from .imaging.image import Image, as_image
 from .imaging.levels import Quantization, count_levels
 from .mixture.plan import SPATIAL, Plan, Sampler, check_classes
 from .mixture.priors import Priors
+from .potts.keeping import check_keeping
 from .potts.options import PottsOptions
 from .segmentation import Segmentation
 
@@ -37,6 +38,7 @@ def segment(
     preprocess: Sequence[str] | str | None = (),
     domain: ArrayLike | None = None,
     spatial: bool | PottsOptions = False,
+    keep_labels: int | None = None,
     rng: Rng = None,
 ) -> Segmentation:
     """Segment a picture by the Gaussian mixture of its intensities, and say how sure that is.
@@ -63,6 +65,9 @@ def segment(
         The pixels that count.
     spatial : bool or PottsOptions
         Whether labels of neighbors hang together (a Potts prior), how strongly inferred from this picture.
+    keep_labels : int, optional
+        With ``spatial``, how many draws of the labels to keep, evenly spaced over the draws of all chains,
+        for ``Segmentation.components`` and ``boundaries``. A byte a pixel each, 2 GiB at most in all.
     rng : int, SeedSequence, Generator or None
         The same seed gives the same result, whatever the number of threads; None draws a seed, kept as
         ``result.posterior.seed``.
@@ -92,7 +97,7 @@ def segment(
     >>> int((result.mask != truth).sum()), result.posterior.converged
     (9, True)
     """
-    potts = _checked_spatial(spatial, sampler)
+    potts = _checked_spatial(spatial, sampler, keep_labels)
     plan = Plan(SPATIAL if potts else sampler, draws, tune, chains, seed_of(rng), thin)
     priors = checked(priors)
     original = as_image(image, domain=domain)
@@ -100,10 +105,14 @@ def segment(
     levels = count_levels(processed, quantization=quantization)
     check_classes(levels, n_classes, original.source)
     labels = _foreground_labels(foreground, n_classes)
-    data, pixels = Data(levels, original.source), None
+    data, pixels, drawn = Data(levels, original.source), None, None
     if potts:
+        if keep_labels is not None:
+            check_keeping(keep_labels, n_pixels=processed.n_pixels, n_draws=chains * draws)
         potts = replace(potts, spacing=_spacing_of(processed, potts))
-        posterior, pixels = sample_spatial(data, n_classes=n_classes, priors=priors, options=potts, plan=plan)
+        posterior, pixels, drawn = sample_spatial(
+            data, n_classes=n_classes, priors=priors, options=potts, plan=plan, keep_labels=keep_labels
+        )
     else:
         posterior = sample(data, n_classes=n_classes, priors=priors, plan=plan)
     if not posterior.converged:
@@ -111,17 +120,27 @@ def segment(
         warnings.warn(
             f"{original.source}: the draws have not converged: {reasons}", ConvergenceWarning, stacklevel=2
         )
-    asked = _asked(plan, original, processed, quantization) | {"spatial": asdict(potts) if potts else None}
-    return Segmentation(original, processed, levels, posterior, labels, asked, pixels)
+    asked = _asked(plan, original, processed, quantization) | {
+        "spatial": asdict(potts) if potts else None,
+        "keep_labels": keep_labels,
+    }
+    return Segmentation(original, processed, levels, posterior, labels, asked, pixels, drawn)
 
 
-def _checked_spatial(spatial: bool | PottsOptions, sampler: Sampler) -> PottsOptions | None:
+def _checked_spatial(
+    spatial: bool | PottsOptions, sampler: Sampler, keep_labels: int | None
+) -> PottsOptions | None:
     if isinstance(spatial, PottsOptions) or spatial is True:
         if sampler != "independence":
             raise OptionError(f"spatial has a sampler of its own, got {sampler!r}; leave it out")
         return spatial if isinstance(spatial, PottsOptions) else PottsOptions()
     if spatial is not False:
         raise OptionError(f"spatial must be True, False or PottsOptions, got {spatial!r}")
+    if keep_labels is not None:
+        raise OptionError(
+            f"keep_labels is of labels that hang together, got {keep_labels!r}; add spatial=True, or leave "
+            "it out"
+        )
     return None
 
 

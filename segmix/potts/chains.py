@@ -20,6 +20,7 @@ from ..mixture.modes import find_modes
 from ..mixture.priors import Priors
 from ..mixture.threads import in_threads
 from .external import ExternalField, log_weights
+from .keeping import Keeper
 from .lattice import OUTSIDE, Lattice
 from .normalizer import Normalizer, highest_beta, normalizer_of
 from .options import PottsOptions
@@ -92,6 +93,8 @@ def _pseudo_of(lattice: Lattice, n_classes: int) -> tuple[PseudoLikelihood, Stat
 class FieldChain:
     """One chain: labels, means, stds and beta, and the generators they are drawn with."""
 
+    keeper: Keeper | None = None  # is shown the labels of every step
+
     def __init__(self, problem: Problem, start: Parameters, *, seed: int, number: int) -> None:
         self.problem, self.number = problem, 0
         self.keys = keys_of(seed, Stream.LABELS, number)
@@ -118,6 +121,8 @@ class FieldChain:
             self._sweep(self.seen if adds else UNSEEN)
             self.n_seen += adds
             rows.append(self._step())
+            if self.keeper is not None:
+                self.keeper.see(self.labels)
         weights, means, stds, beta, agreements, field = (
             np.array(part, np.float64) for part in zip(*rows, strict=True)
         )

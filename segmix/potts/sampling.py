@@ -13,6 +13,7 @@ from ..mixture.priors import Priors
 from ..mixture.sampling import EXTENSIONS, Run
 from .anchors import AnchorSearch
 from .chains import FieldChain, Problem, pose, run_chains, start_parameters
+from .keeping import keepers
 from .options import PottsOptions
 
 TUNE = 300
@@ -20,10 +21,15 @@ ROUNDS, MAX_ROUNDS = 3, 12  # in which chains and what is known of their weights
 
 
 class FieldRun(NamedTuple):
-    """Draws of a hidden Potts field, and p(z_i = k | y) of its pixels, (n_classes, *shape) float32."""
+    """Draws of a hidden Potts field, and p(z_i = k | y) of its pixels, (n_classes, *shape) float32.
+
+    ``labels`` (n, *shape) uint8 are those of evenly spaced draws, 255 outside the domain; None if none were
+    to be kept.
+    """
 
     run: Run
     probabilities: NDArray[np.float32]
+    labels: NDArray[np.uint8] | None = None
 
 
 def sample_field(
@@ -34,6 +40,7 @@ def sample_field(
     options: PottsOptions,
     plan: Plan,
     source: str = "array",
+    keep_labels: int | None = None,
 ) -> FieldRun:
     """Sample labels, classes and beta of an image's hidden Potts field.
 
@@ -52,6 +59,8 @@ def sample_field(
         Its sampler is "potts".
     source : str
         What messages call the image.
+    keep_labels : int, optional
+        How many label draws to keep, within the limits of ``keeping.check_keeping``.
 
     Raises
     ------
@@ -66,9 +75,10 @@ def sample_field(
     tuned = tune_chains(chains, tune, options, seed=plan.seed)
     thrown = [] if tuned is None else [tuned.thin(plan.thin)]
     problem = chains[0].problem
+    shape = problem.sweeps.lattice.shape
+    labels = None if keep_labels is None else np.empty((keep_labels, *shape), np.uint8)
     for extension in range(EXTENSIONS + 1):
-        for chain in chains:
-            chain.watch_pixels()
+        _watch(chains, labels, n_draws=draws, thin=plan.thin)
         steps = run_chains(chains, draws * plan.thin).thin(plan.thin)
         summary = summarize_parameters(steps if problem.field else steps._replace(field=None))
         too_many = 2 * draws * plan.thin * steps.means[:, 0].size > MAX_NUMBERS
@@ -84,7 +94,18 @@ def sample_field(
     if problem.field is None:
         warmup, steps = (part._replace(field=None) for part in (warmup, steps))
     run = Run("potts", problem.target.priors, warmup, steps, None, tuple(notes), None, summary)
-    return FieldRun(run, pixel_probabilities(problem, chains))
+    return FieldRun(run, pixel_probabilities(problem, chains), labels)
+
+
+def _watch(chains: list[FieldChain], labels: NDArray[np.uint8] | None, *, n_draws: int, thin: int) -> None:
+    """Begin anew to add up the pixels' probabilities, and to fill ``labels`` (n, *shape) with draws."""
+    for chain in chains:
+        chain.watch_pixels()
+    if labels is not None:
+        lattice = chains[0].problem.sweeps.lattice
+        each = keepers(lattice, labels, n_chains=len(chains), n_draws=n_draws, thin=thin)
+        for chain, keeper in zip(chains, each, strict=True):
+            chain.keeper = keeper
 
 
 def tune_chains(chains: list[FieldChain], n: int, options: PottsOptions, *, seed: int) -> Steps | None:
