@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from segmix import PottsOptions, segment, simulate_potts
+from segmix import Dirichlet, InverseGamma, Normal, PottsOptions, Priors, segment, simulate_potts
 from segmix.errors import OptionError
 from segmix.potts.anchors import Asked, around, search
 from segmix.potts.external import ExternalField, PriorFields, fit_constant, log_weights
@@ -15,7 +15,7 @@ from segmix.potts.lattice import Lattice
 from segmix.potts.pilot import Pilot
 from segmix.potts.sweeps import Sweeps
 
-from .exact_potts import all_statistics, exact_constant
+from .exact_potts import all_statistics, exact_constant, transfer
 
 Array = NDArray[np.float64]
 
@@ -200,3 +200,39 @@ def test_ordered_labels_have_equal_weights_and_say_so() -> None:
 def test_wrong_weights() -> None:
     with pytest.raises(OptionError, match="weights must be 'infer' or 'equal', got 'even'; give one"):
         PottsOptions(weights="even")  # type: ignore[arg-type]
+
+
+def strip_posterior(log_shares: Array, beta: float) -> tuple[Array, Array, Array]:
+    """Of the weight of class 0 at points of a grid, uniform in advance: their probabilities, p(z = 0)."""
+    grid, logs, marginals = np.linspace(0.01, 0.99, 99), [], []
+    for w in grid:
+        prior = np.log([w, 1 - w])
+        posterior = transfer(log_shares + prior, beta)
+        logs.append(posterior[-1] - transfer(np.broadcast_to(prior, log_shares.shape), beta)[-1])
+        marginals.append(posterior[0][..., 0])
+    p = np.exp(np.array(logs) - np.max(logs))
+    return grid, p / p.sum(), np.array(marginals)
+
+
+@pytest.mark.parametrize("beta", [0.2, 0.5])
+def test_a_strip_has_the_exact_weights_and_labels(beta: float) -> None:
+    """By transfer matrices, the classes and beta being known: weights, their sd, and every pixel's label."""
+    shape, means, std = (60, 8), np.array([100.0, 150.0]), 25.0
+    theta, rng = np.array([1.0, beta]), np.random.default_rng(3)
+    fields = fields_of(Lattice(shape), 2)
+    fields.draw(theta, 1, tune=200)
+    truth = fields.sweeps.lattice.join(fields.labels)
+    pixels = np.clip(np.rint(rng.normal(means[truth], std)), 0, 255).astype(np.uint8)
+    grid, p, marginals = strip_posterior(-0.5 * ((pixels[..., None] - means) / std) ** 2, beta)
+    known = Priors(Normal(tuple(means), 1e-3), InverseGamma(1e8, 1e8 * std**2), Dirichlet(1.0))
+    found = segment(
+        pixels, priors=known, spatial=PottsOptions(beta=beta), draws=6000, chains=2, rng=1
+    )  # fmt: skip
+    row, mean = found.posterior.summary()["field[0]"], float(p @ grid)
+    sd = float(np.sqrt(p @ grid**2 - mean**2))
+    assert abs(row.mean - mean) < 4.5 * row.mcse_mean + 0.1 * sd, (row, mean, sd)  # the fields' own error
+    assert abs(np.log(row.sd / sd)) < 0.15
+    exact = p @ marginals.reshape(len(grid), -1)
+    assert np.abs(found.probabilities[0].ravel() - exact).max() < 0.04
+    even = transfer(-0.5 * ((pixels[..., None] - means) / std) ** 2, beta)[0][..., 0].ravel()
+    assert np.abs(even - exact).max() > 0.1  # the control: equal weights

@@ -97,7 +97,7 @@ def test_draws_of_a_tiny_picture_are_distributed_as_all_its_labelings(
     n_classes: int, connectivity: int
 ) -> None:
     tiny, n_chains, n_draws = Tiny(n_classes, connectivity), 2, 3000
-    options = PottsOptions(beta=tiny.beta, connectivity=connectivity)
+    options = PottsOptions(tiny.beta, connectivity, weights="equal")
     result = segment(
         tiny.pixels, n_classes=n_classes, priors=tiny.priors, spatial=options, chains=n_chains, draws=n_draws,
         keep_labels=n_chains * n_draws, rng=1,

@@ -22,7 +22,8 @@ N_STEPS = 12  # of Newton's method, at most
 TUNE = 10  # sweeps of the prior before fields count
 FIELDS_A_CLASS = 30  # fields of a step of the search, times the classes
 LONGEST_STEP = 0.25  # of beta; of a log weight four times as much
-N_FIELDS = 40  # at each anchor
+FEWEST_FIELDS, MOST_FIELDS = 40, 400  # at each anchor
+N_UPDATES = 4_000_000  # of single pixels, that are worth more than the fewest fields
 N_DRAWN = 6  # anchors that are draws of theta
 END = 2.5  # sds of theta at which further anchors are
 PILOT_EVERY = 5  # sweeps
@@ -145,8 +146,9 @@ class AnchorSearch:
             self._give_up(chains, "their normalizing constant was not found along the chains' way")
 
     def _simulate(self, chains: list[FieldChain], anchors: Array, factor: Array) -> None:
-        drawn = [self.fields.draw(anchor, N_FIELDS, tune=TUNE) for anchor in anchors]
         lattice = self.fields.sweeps.lattice
+        n = int(np.clip(N_UPDATES // lattice.n_pixels, FEWEST_FIELDS, MOST_FIELDS))
+        drawn = [self.fields.draw(anchor, n, tune=TUNE) for anchor in anchors]
         self._set(chains, fit_constant(
             anchors, drawn, factor, n_pixels=float(lattice.n_pixels), n_pairs=lattice.n_pairs
         ))  # fmt: skip
