@@ -176,11 +176,11 @@ def squared(problem: Problem) -> Problem:
     return problem._replace(model=problem.model._replace(families=families, priors=priors))
 
 
-def without_prior(problem: Problem) -> Problem:
-    """Weights drawn as if all were as likely on the log scale: the Jacobian of the log odds forgotten."""
+def counted_twice(problem: Problem) -> Problem:
+    """Weights drawn with their Jacobian counted twice."""
     priors = problem.target.priors
-    flat = replace(priors, weights=Dirichlet(1e-9).expand(problem.n_classes))
-    return problem._replace(target=problem.target._replace(priors=flat))
+    wrong = replace(priors, weights=Dirichlet(2.0).expand(problem.n_classes))
+    return problem._replace(target=problem.target._replace(priors=wrong))
 
 
 @pytest.mark.slow
@@ -192,8 +192,8 @@ def test_steps_on_redrawn_data_leave_the_prior(n_classes: int, weights: bool) ->
 
 
 @pytest.mark.slow
-def test_weights_drawn_without_their_prior_do_not() -> None:
-    z = geweke(Tiny(weights=True), 4000, fault=without_prior)
+def test_weights_drawn_with_another_density_do_not() -> None:
+    z = geweke(Tiny(weights=True), 4000, fault=counted_twice)
     assert np.abs(z[np.isfinite(z)]).max() > 6
 
 
