@@ -27,6 +27,27 @@ def in_threads(
         return list(pool.map(function, items))
 
 
+def to_the_end(function: Callable[[Item], Result], items: Iterable[Item]) -> tuple[list[Result], bool]:
+    """Apply a function to every item as in threads; Ctrl-C is heard but does not keep any from its end.
+
+    Returns
+    -------
+    results : list
+        In the items' order.
+    interrupted : bool
+        Whether Ctrl-C was heard, which is for the caller to pass on.
+    """
+    interrupted = False
+    pool = ThreadPoolExecutor()
+    futures = [pool.submit(function, item) for item in items]
+    while True:
+        try:
+            pool.shutdown()
+            return [future.result() for future in futures], interrupted
+        except KeyboardInterrupt:
+            interrupted = True
+
+
 def in_background(function: Callable[..., Result], *arguments: Any) -> Result:
     """Call a function in another thread and wait; Ctrl-C ends the waiting, whatever the function does."""
     answer: Future[Result] = Future()

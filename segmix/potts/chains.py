@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from ..errors import OptionError
 from ..imaging.levels import Levels
-from ..mixture.chains import Steps, Stream, generator
+from ..mixture.chains import Steps, Stream, generator, generator_at, state_of
 from ..mixture.class_kernels import Model
 from ..mixture.density import Parameters, Target, observe, unpack
 from ..mixture.gibbs import model_of
 from ..mixture.modes import find_modes
 from ..mixture.priors import Priors
+from .fields import FieldState
 from .lattice import OUTSIDE, Lattice
 from .normalizer import Normalizer, highest_beta, normalizer_of
 from .options import PottsOptions
@@ -81,24 +82,36 @@ def _pseudo_of(lattice: Lattice, n_classes: int) -> tuple[PseudoLikelihood, Stat
 
 
 class FieldChain:
-    """One chain: labels, means, stds and beta, and the generators they are drawn with."""
+    """One chain: labels, means, stds and beta, and the generators they are drawn with.
 
-    def __init__(self, problem: Problem, start: Parameters, *, seed: int, number: int) -> None:
-        self.problem, self.number = problem, 0
+    It begins at the mixture's parameters, or goes on from where it stood.
+    """
+
+    def __init__(self, problem: Problem, start: Parameters | FieldState, *, seed: int, number: int) -> None:
+        begins = isinstance(start, Parameters)
+        state = first_state(problem, start, seed=seed, number=number) if isinstance(start, Parameters) else start
+        self.problem, self.number = problem, state.number
         self.keys = keys_of(seed, Stream.LABELS, number)
-        self.rng = generator(seed, Stream.FIELD, number)
-        self.means, self.stds = start.means.copy(), start.stds.copy()
+        self.rng = generator_at(state.generator)
+        self.means, self.stds = state.means.copy(), state.stds.copy()
         self.table = problem.sweeps.prepare()
-        self.labels = _first_labels(problem, start, STARTS[number % len(STARTS)], seed=seed, number=number)
-        self.beta = FIRST_BETA if problem.beta is None else problem.beta
-        self.seen, self.n_seen = UNSEEN, 0
-        for _ in range(WARM_SWEEPS):
+        self.labels, self.beta = state.labels.copy(), state.beta
+        self.seen, self.n_seen = UNSEEN, state.n_seen
+        for _ in range(WARM_SWEEPS if begins else 0):
             self._sweep(UNSEEN)
 
-    def watch_pixels(self) -> None:
-        """Begin anew to add up the pixels' probabilities."""
+    @property
+    def state(self) -> FieldState:
+        """Where the chain stands; its labels are the chain's own, which change as it goes on."""
+        return FieldState(
+            self.number, self.n_seen, self.beta, state_of(self.rng),
+            self.means.copy(), self.stds.copy(), self.labels,
+        )  # fmt: skip
+
+    def watch_pixels(self, n_seen: int = 0) -> None:
+        """Begin to add up the pixels' probabilities, anew or after so many sweeps added elsewhere."""
         self.seen = np.zeros((self.problem.n_classes - 1, *self.labels.shape), np.uint32)
-        self.n_seen = 0
+        self.n_seen = n_seen
 
     def run(self, n: int) -> Steps:
         """Make n steps: weights are the fractions of pixels in each class, each part (n, ...)."""
@@ -160,6 +173,19 @@ def class_shares(target: Target, means: Array, stds: Array) -> Array:
     n = len(observed.counts)
     shares = sum_probabilities(observed.nodes, n, equal, means[None], stds[None], np.ones(1))
     return np.ascontiguousarray(shares[:, observed.columns].T)
+
+
+def first_state(problem: Problem, start: Parameters, *, seed: int, number: int) -> FieldState:
+    """Where a chain begins: the mixture's parameters, and labels unlike those of the next chains."""
+    return FieldState(
+        number=0,
+        n_seen=0,
+        beta=FIRST_BETA if problem.beta is None else problem.beta,
+        generator=state_of(generator(seed, Stream.FIELD, number)),
+        means=start.means,
+        stds=start.stds,
+        labels=_first_labels(problem, start, STARTS[number % len(STARTS)], seed=seed, number=number),
+    )
 
 
 def _first_labels(problem: Problem, start: Parameters, how: str, *, seed: int, number: int) -> Planes:

@@ -1,23 +1,28 @@
 """From an image to judged draws of its hidden Potts field, and the probabilities of its pixels."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import OutputError
 from ..imaging.levels import Levels
-from ..mixture.chains import Steps, join
-from ..mixture.judgment import judge_steps, summarize_parameters
-from ..mixture.plan import MAX_NUMBERS, Plan, check_classes
+from ..mixture.chains import Steps, Watch, join, run_thinned
+from ..mixture.doubling import double, joined
+from ..mixture.plan import Plan, check_classes
 from ..mixture.priors import Priors
-from ..mixture.sampling import EXTENSIONS, Run
-from ..mixture.threads import in_threads
+from ..mixture.sampling import Run
+from ..mixture.threads import to_the_end
 from .chains import FieldChain, Problem, pose, start_parameters
+from .fields import Fields
 from .options import PottsOptions
 
 TUNE = 300
 PIECE = 2 * 10**7  # pixels drawn by a chain between two chances to interrupt
+
+Result = TypeVar("Result")
 
 
 class FieldRun(NamedTuple):
@@ -25,6 +30,64 @@ class FieldRun(NamedTuple):
 
     run: Run
     probabilities: NDArray[np.float32]
+
+
+class FieldChains:
+    """All chains of a field, which run at once; Ctrl-C never leaves one of them behind the others.
+
+    Attributes
+    ----------
+    seen : tuple of (n_classes - 1, n_planes, plane size) unsigned integers
+        What was added to the pixels' probabilities before, as in ``Fields``.
+    interrupted : bool
+        Whether Ctrl-C was heard while they ran; ``run`` raises KeyboardInterrupt when next called.
+    """
+
+    def __init__(
+        self, problem: Problem, options: PottsOptions, chains: list[FieldChain], seen: tuple[Any, ...] = ()
+    ) -> None:
+        self.problem, self.options, self.chains, self.seen = problem, options, chains, seen
+        self.interrupted = False
+
+    @property
+    def state(self) -> Fields:
+        """Where the chains stand; the arrays are their own, which change as they go on."""
+        sweeps, seen = self.problem.sweeps, tuple(chain.seen for chain in self.chains if chain.seen.size)
+        chains = tuple(chain.state for chain in self.chains)
+        lattice = sweeps.lattice
+        return Fields(lattice.shape, self.options, lattice.domain, sweeps.codes, (*self.seen, *seen), chains)
+
+    @property
+    def least(self) -> int:
+        """How many sweeps are worth the way there and back."""
+        return max(1, PIECE // self.chains[0].labels.size)
+
+    def watch_pixels(self) -> None:
+        """Begin anew to add up the pixels' probabilities."""
+        self.seen = ()
+        for chain in self.chains:
+            chain.watch_pixels()
+
+    def settle(self) -> None:
+        """Add up what the chains saw, in the memory of one of them."""
+        self.seen = (self.state.total_seen,)
+        for chain in self.chains:
+            chain.seen = chain.seen[:0]
+
+    def run(self, n: int) -> Steps:
+        """Make n steps of every chain, in threads and in pieces, so that an interruption is heard."""
+        pieces = []
+        for begun in range(0, n, self.least):
+            if self.interrupted:
+                raise KeyboardInterrupt
+            rows, self.interrupted = to_the_end(partial(_run, n=min(self.least, n - begun)), self.chains)
+            parts: list[Any] = list(zip(*rows, strict=True))
+            pieces.append(Steps(*(None if part[0] is None else np.stack(part) for part in parts)))  # type: ignore[arg-type]
+        return join(pieces)
+
+
+def _run(chain: FieldChain, n: int) -> Steps:
+    return chain.run(n)
 
 
 def sample_field(
@@ -35,11 +98,12 @@ def sample_field(
     options: PottsOptions,
     plan: Plan,
     source: str = "array",
+    watch: Watch[Run] | None = None,
 ) -> FieldRun:
     """Sample labels, classes and beta of an image's hidden Potts field.
 
     Chains start from different labelings: those of the mixture, random ones, all of one class. A run whose
-    verdict on means, sds, fractions, beta and agreements is bad is doubled up to three times.
+    verdict on means, sds, fractions, beta and agreements is bad is doubled up to ``plan.doublings`` times.
 
     Parameters
     ----------
@@ -53,6 +117,9 @@ def sample_field(
         Its sampler is "potts".
     source : str
         What messages call the image.
+    watch : callable, optional
+        Is told every moment how many draws are made of how many, 0 during the tune, and given a function that
+        returns the run so far, as long as the chains stand where they do.
 
     Raises
     ------
@@ -62,27 +129,76 @@ def sample_field(
     check_classes(levels, n_classes, source)
     problem = pose(levels, n_classes=n_classes, priors=priors, options=options, seed=plan.seed)
     start = start_parameters(problem, seed=plan.seed)
-    chains = [FieldChain(problem, start, seed=plan.seed, number=i) for i in range(plan.chains)]
-    tune, draws, thrown = TUNE if plan.tune is None else plan.tune, plan.draws, list[Steps]()
-    if tune:
-        thrown.append(run_chains(chains, tune).thin(plan.thin))
-    for extension in range(EXTENSIONS + 1):
-        for chain in chains:
-            chain.watch_pixels()
-        steps = run_chains(chains, draws * plan.thin).thin(plan.thin)
-        summary = summarize_parameters(steps)
-        too_many = 2 * draws * plan.thin * steps.means[:, 0].size > MAX_NUMBERS
-        if judge_steps(steps, summary).converged or not plan.until_converged or too_many:
-            break
-        if extension < EXTENSIONS:
-            thrown.append(steps)
-            draws *= 2
-    notes = [_describe(problem, options)]
-    if draws > plan.draws:
-        notes.append(f"extended to {draws} draws a chain")
-    warmup = join(thrown) if thrown else steps.select(slice(0))
-    run = Run("potts", problem.target.priors, warmup, steps, None, tuple(notes), None, summary)
-    return FieldRun(run, pixel_probabilities(problem, chains))
+    each = [FieldChain(problem, start, seed=plan.seed, number=i) for i in range(plan.chains)]
+    chains, notes = FieldChains(problem, options, each), (_describe(problem, options),)
+
+    def built(thrown: tuple[Steps, ...], steps: Steps, state: Fields) -> Run:
+        return Run("potts", problem.target.priors, joined(thrown, like=steps), steps, state, notes)
+
+    def run(draws: int, thrown: tuple[Steps, ...]) -> Steps:
+        chains.watch_pixels()
+        return run_field(chains, draws, plan.thin, partial(built, thrown), watch)
+
+    found = double(plan, run, tune=_tune(chains, plan, built, watch))
+    made = built(found.thrown, found.steps, chains.state)
+    made = made._replace(summary=found.summary, notes=(*notes, *found.notes))
+    return FieldRun(made, chains.state.probabilities())
+
+
+def _tune(
+    chains: FieldChains,
+    plan: Plan,
+    built: Callable[[tuple[Steps, ...], Steps, Fields], Run],
+    watch: Watch[Run] | None,
+) -> Steps | None:
+    """Steps to be thrown away, every thin-th; ``watch`` hears of no draws meanwhile, but of their tune."""
+    tune = TUNE if plan.tune is None else plan.tune
+    if not tune:
+        return None
+
+    def begun(steps: Steps, state: Fields) -> Run:
+        return built((steps.thin(plan.thin),), steps.select(slice(0)), state)
+
+    def told(_: int, __: int, so_far: Callable[[], Run]) -> None:
+        if watch:
+            watch(0, plan.draws, so_far)
+
+    return run_field(chains, tune, 1, begun, told if watch else None).thin(plan.thin)
+
+
+def run_field(
+    chains: FieldChains,
+    draws: int,
+    thin: int,
+    built: Callable[[Steps, Fields], Result],
+    watch: Watch[Result] | None = None,
+) -> Steps:
+    """Keep so many draws of every chain, each the last of ``thin`` steps; see ``run_thinned``.
+
+    What was built so far cannot be asked for any more once the chains went on: their labels are not copied.
+    """
+
+    def standing(steps: Steps, state: Fields) -> Result:
+        if any(chain.number != then.number for chain, then in zip(chains.chains, state.chains, strict=True)):
+            raise OutputError("the chains have gone on since; ask for what they have drawn while they stand")
+        return built(steps, state)
+
+    least = max(1, chains.least // thin)
+    steps = run_thinned(chains, draws, thin, standing, watch, least=least)
+    if chains.interrupted:
+        raise KeyboardInterrupt
+    chains.settle()
+    return steps
+
+
+def resume_field(levels: Levels, priors: Priors, *, seed: int, state: Fields) -> FieldChains:
+    """Chains that go on from where they stand; ``priors`` in absolute numbers, levels with their pixels."""
+    options = state.options
+    problem = pose(levels, n_classes=state.n_classes, priors=priors, options=options, seed=seed)
+    each = [FieldChain(problem, stood, seed=seed, number=i) for i, stood in enumerate(state.chains)]
+    for chain in each:
+        chain.watch_pixels(chain.n_seen)
+    return FieldChains(problem, options, each, state.seen)
 
 
 def _describe(problem: Problem, options: PottsOptions) -> str:
@@ -93,36 +209,3 @@ def _describe(problem: Problem, options: PottsOptions) -> str:
         return f"beta is fixed at {problem.beta:g}, connectivity {options.connectivity}"
     source = problem.normalizer.source
     return f"beta by its normalizing constant ({source}), connectivity {options.connectivity}"
-
-
-def run_chains(chains: list[FieldChain], n: int) -> Steps:
-    """Make n steps of every chain, in threads and in pieces, so that an interruption is heard."""
-    pieces, piece = [], max(1, PIECE // chains[0].labels.size)
-    for begun in range(0, n, piece):
-        rows = in_threads(partial(_run, n=min(piece, n - begun)), chains)
-        parts: list[Any] = list(zip(*rows, strict=True))
-        pieces.append(Steps(*(None if part[0] is None else np.stack(part) for part in parts)))  # type: ignore[arg-type]
-    return join(pieces)
-
-
-def _run(chain: FieldChain, n: int) -> Steps:
-    return chain.run(n)
-
-
-def pixel_probabilities(problem: Problem, chains: list[FieldChain]) -> NDArray[np.float32]:
-    """p(z_i = k | y) of every class and pixel, (n_classes, *shape), NaN outside the domain.
-
-    Means over chains and sweeps of the conditional probabilities, not of drawn labels (Rao-Blackwell).
-    """
-    lattice, n_seen = problem.sweeps.lattice, sum(chain.n_seen for chain in chains)
-    below = np.zeros((problem.n_classes + 1, *lattice.shape), np.float32)
-    below[-1] = 1.0
-    for k in range(problem.n_classes - 1):
-        total = chains[0].seen[k].astype(np.float64)
-        for chain in chains[1:]:
-            total += chain.seen[k]
-        below[k + 1] = (lattice.join(total) / n_seen + 0.5) / 65536
-    probabilities = np.diff(below, axis=0)
-    if lattice.domain is not None:
-        probabilities[:, ~lattice.domain] = np.nan
-    return probabilities
