@@ -14,8 +14,10 @@ from .errors import ConvergenceWarning, OptionError, check_whole
 from .fitting import Data, Rng, checked, preprocessed, sample, sample_spatial, seed_of
 from .imaging.image import Image, as_image
 from .imaging.levels import Quantization, count_levels
-from .mixture.plan import SPATIAL, Plan, Sampler, check_classes
+from .mixture.chains import Watch
+from .mixture.plan import DOUBLINGS, SPATIAL, Plan, Sampler, check_classes
 from .mixture.priors import Priors
+from .posterior import Posterior
 from .potts.options import PottsOptions
 from .segmentation import Segmentation
 
@@ -37,6 +39,9 @@ def segment(
     preprocess: Sequence[str] | str | None = (),
     domain: ArrayLike | None = None,
     spatial: bool | PottsOptions = False,
+    until_converged: bool = True,
+    doublings: int = DOUBLINGS,
+    watch: Watch[Posterior] | None = None,
     rng: Rng = None,
 ) -> Segmentation:
     """Segment a picture by the Gaussian mixture of its intensities, and say how sure that is.
@@ -53,8 +58,7 @@ def segment(
         Default: weakly informative and scaled to the data.
     sampler : "independence", "gibbs", "nuts" or "pymc-lecture"
     draws, tune, chains, thin : int
-        Draws kept and steps thrown away a chain, chains, and of how many steps one is kept. A run that has
-        not converged is doubled up to three times.
+        Draws kept and steps thrown away a chain, chains, and of how many steps one is kept.
     quantization : "auto", float or None
         Width of the interval that a recorded level stands for; None for the plain normal density.
     preprocess : sequence of str, or str
@@ -63,6 +67,14 @@ def segment(
         The pixels that count.
     spatial : bool or PottsOptions
         Whether labels of neighbors hang together (a Potts prior), how strongly inferred from this picture.
+    until_converged : bool
+        Whether a run that has not converged is doubled. If not, just these draws are made, and no other
+        sampler takes over.
+    doublings : int
+        How often it is doubled at most, from 0 to 20.
+    watch : callable, optional
+        Is told every moment how many draws are made, of how many, and given what returns the posterior so
+        far; where labels hang together also during the tune, with 0 draws.
     rng : int, SeedSequence, Generator or None
         The same seed gives the same result, whatever the number of threads; None draws a seed, kept as
         ``result.posterior.seed``.
@@ -93,7 +105,10 @@ def segment(
     (9, True)
     """
     potts = _checked_spatial(spatial, sampler)
-    plan = Plan(SPATIAL if potts else sampler, draws, tune, chains, seed_of(rng), thin)
+    seed = seed_of(rng)
+    plan = Plan(
+        SPATIAL if potts else sampler, draws, tune, chains, seed, thin, until_converged, doublings=doublings
+    )
     priors = checked(priors)
     original = as_image(image, domain=domain)
     processed = preprocessed(original, preprocess)
@@ -103,9 +118,11 @@ def segment(
     data, pixels = Data(levels, original.source), None
     if potts:
         potts = replace(potts, spacing=_spacing_of(processed, potts))
-        posterior, pixels = sample_spatial(data, n_classes=n_classes, priors=priors, options=potts, plan=plan)
+        posterior, pixels = sample_spatial(
+            data, n_classes=n_classes, priors=priors, options=potts, plan=plan, watch=watch
+        )
     else:
-        posterior = sample(data, n_classes=n_classes, priors=priors, plan=plan)
+        posterior = sample(data, n_classes=n_classes, priors=priors, plan=plan, watch=watch)
     if not posterior.converged:
         reasons = "; ".join(posterior.verdict.reasons)
         warnings.warn(

@@ -60,9 +60,9 @@ def sample_levels(
 ) -> Run:
     """Sample the posterior of the mixture.
 
-    A run of ``gibbs`` whose verdict is bad is doubled up to ``plan.doublings`` times. Where the independence sampler's own
-    figures leave a doubt, ``gibbs`` takes over and the notes say so: a proposal that hardly reaches a part of
-    the posterior gives chains that agree with each other and are wrong.
+    A run of ``gibbs`` whose verdict is bad is doubled up to ``plan.doublings`` times. Where the independence
+    sampler's own figures leave a doubt, ``gibbs`` takes over and the notes say so: a proposal that hardly
+    reaches a part of the posterior gives chains that agree with each other and are wrong.
 
     ``watch`` is told every moment how many draws are made of how many, and given a function that returns the
     run so far; PyMC's samplers tell nothing.

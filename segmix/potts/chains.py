@@ -89,7 +89,9 @@ class FieldChain:
 
     def __init__(self, problem: Problem, start: Parameters | FieldState, *, seed: int, number: int) -> None:
         begins = isinstance(start, Parameters)
-        state = first_state(problem, start, seed=seed, number=number) if isinstance(start, Parameters) else start
+        state = (
+            first_state(problem, start, seed=seed, number=number) if isinstance(start, Parameters) else start
+        )
         self.problem, self.number = problem, state.number
         self.keys = keys_of(seed, Stream.LABELS, number)
         self.rng = generator_at(state.generator)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..imaging.levels import Levels
 from .lattice import Lattice
 from .options import PottsOptions
 
@@ -16,9 +17,9 @@ Planes = NDArray[Any]
 class FieldState(NamedTuple):
     """Where one chain stands: all that later draws depend on, beside the problem, the seed and its number.
 
-    ``number`` counts sweeps, which tells the random numbers of the next one; ``generator`` is the state of the
-    generator of classes and beta as JSON. means, stds (n_classes,); labels (n_planes, plane size) uint8, 255
-    outside the domain. ``n_seen`` counts the sweeps that were added to the pixels' probabilities.
+    ``number`` counts sweeps, which tells the random numbers of the next one; ``generator`` is the state of
+    the generator of classes and beta as JSON. means, stds (n_classes,); labels (n_planes, plane size) uint8,
+    255 outside the domain. ``n_seen`` counts the sweeps that were added to the pixels' probabilities.
     """
 
     number: int
@@ -69,13 +70,21 @@ class Fields(NamedTuple):
     @property
     def total_seen(self) -> Planes:
         """The sum of ``seen``, in the smallest type that holds it."""
-        if len(self.seen) == 1:
-            return self.seen[0]
         kind = np.uint32 if self.n_seen < 1 << 16 else np.uint64
+        if len(self.seen) == 1:
+            return self.seen[0].astype(kind, copy=False)
         total = np.zeros((self.n_classes - 1, *self.codes.shape), kind)
         for part in self.seen:
             total += part.astype(kind, copy=False)
         return total
+
+    def levels(
+        self, values: Array, counts: NDArray[np.int64], step: float, open_ends: tuple[bool, bool]
+    ) -> Levels:
+        """The levels of the picture, with its pixels."""
+        every = np.arange(len(values))
+        codes = Lattice(self.shape).join(self.codes)
+        return Levels(values, counts, step, open_ends, codes, every, self.domain)
 
     def probabilities(self) -> NDArray[np.float32]:
         """p(z_i = k | y) of every class and pixel, (n_classes, *shape), NaN outside the domain.
@@ -88,7 +97,9 @@ class Fields(NamedTuple):
             If there were too few sweeps to add one up.
         """
         if self.n_classes > 1 and not self.n_seen:
-            raise InputError("a field of fewer than 4 draws has no probabilities of its pixels; go on with it")
+            raise InputError(
+                "a field of fewer than 4 draws has no probabilities of its pixels; go on with it"
+            )
         lattice, total = Lattice(self.shape), self.total_seen
         below = np.zeros((self.n_classes + 1, *self.shape), np.float32)
         below[-1] = 1.0

@@ -28,6 +28,11 @@ class PottsOptions:
     connectivity: int = 1
     spacing: Literal["image"] | tuple[float, ...] | None = "image"
 
+    @property
+    def distances(self) -> tuple[float, ...] | None:
+        """The spacing in numbers; None where it is not told by these."""
+        return self.spacing if isinstance(self.spacing, tuple) else None
+
     def __post_init__(self) -> None:
         if isinstance(self.beta, str):
             known = self.beta in ("infer", "pseudo")

@@ -70,6 +70,8 @@ class FieldChains:
 
     def settle(self) -> None:
         """Add up what the chains saw, in the memory of one of them."""
+        if not self.chains[0].seen.size:
+            return
         self.seen = (self.state.total_seen,)
         for chain in self.chains:
             chain.seen = chain.seen[:0]
