@@ -83,6 +83,15 @@ Connectivity = Annotated[
     ),
 ]
 
+Spacing = Annotated[
+    str,
+    typer.Option(
+        metavar="image|none|NUMBERS",
+        rich_help_panel=MODEL,
+        help="With --spatial, distances along each axis: the image's, all alike, or such as 3,1,1.",
+    ),
+]
+
 # Sampling
 
 Sampler = Annotated[
@@ -113,6 +122,26 @@ Seed = Annotated[
         metavar="INT",
         rich_help_panel=SAMPLING,
         help="Same seed, same bytes. Default: drawn and told.",
+    ),
+]
+UntilConverged = Annotated[
+    bool,
+    typer.Option(
+        "--until-converged/--exactly",
+        rich_help_panel=SAMPLING,
+        help="Double a run that has not converged, or make just these draws.",
+    ),
+]
+Doublings = Annotated[
+    int, typer.Option(min=0, max=20, rich_help_panel=SAMPLING, help="How often a run is doubled at most.")
+]
+Every = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        metavar="SECONDS",
+        rich_help_panel=SAMPLING,
+        help="Write DIR/NAME.checkpoint.nc so often, for segmix continue to start from.",
     ),
 ]
 AllowUnconverged = Annotated[

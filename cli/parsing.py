@@ -115,12 +115,16 @@ def _number(text: str) -> float:
     return value if isfinite(value) else nan
 
 
-def parse_spatial(spatial: bool, beta: str, connectivity: int) -> Any:
+def parse_spatial(spatial: bool, beta: str, connectivity: int, spacing: str) -> Any:
     """Return what `segmix.segment` takes as ``spatial``."""
     if not spatial:
-        if (beta, connectivity) != ("infer", 1):
-            given = "--beta" if beta != "infer" else "--connectivity"
-            raise OptionError(f"{given} is of labels that hang together; add --spatial, or leave it out")
+        given = {
+            "--beta": beta != "infer",
+            "--connectivity": connectivity != 1,
+            "--spacing": spacing != "image",
+        }
+        for option in (name for name, differs in given.items() if differs):
+            raise OptionError(f"{option} is of labels that hang together; add --spatial, or leave it out")
         return False
     from segmix import PottsOptions
 
@@ -128,4 +132,17 @@ def parse_spatial(spatial: bool, beta: str, connectivity: int) -> Any:
         asked: Any = beta if beta in ("infer", "pseudo") else float(beta)
     except ValueError:
         raise OptionError(f"--beta must be infer, pseudo or a number of at least 0, got {beta!r}") from None
-    return PottsOptions(beta=asked, connectivity=connectivity)
+    return PottsOptions(beta=asked, connectivity=connectivity, spacing=_spacing(spacing))
+
+
+def _spacing(text: str) -> Any:
+    """Return "image", None for neighbors that are all alike, or the distance along each axis."""
+    if text in ("image", "none"):
+        return None if text == "none" else text
+    distances = tuple(_number(part) for part in text.split(","))
+    if len(distances) not in (2, 3) or not all(distance > 0 for distance in distances):
+        raise OptionError(
+            f"--spacing must be image, none, or positive distances along each axis, got {text!r}; "
+            "give for example 3,1,1"
+        )
+    return distances

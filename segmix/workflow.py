@@ -114,7 +114,7 @@ def segment(
     processed = preprocessed(original, preprocess)
     levels = count_levels(processed, quantization=quantization)
     check_classes(levels, n_classes, original.source)
-    labels = _foreground_labels(foreground, n_classes)
+    labels = foreground_labels(foreground, n_classes)
     data, pixels = Data(levels, original.source), None
     if potts:
         potts = replace(potts, spacing=_spacing_of(processed, potts))
@@ -161,7 +161,8 @@ def _asked(plan: Plan, original: Image, processed: Image, quantization: Quantiza
     }
 
 
-def _foreground_labels(foreground: Foreground, n_classes: int) -> tuple[int, ...]:
+def foreground_labels(foreground: Foreground, n_classes: int) -> tuple[int, ...]:
+    """Return the labels of the mask, ascending."""
     if isinstance(foreground, str):
         if foreground not in ("bright", "dark"):
             raise OptionError(f"foreground must be 'bright', 'dark' or labels, got {foreground!r}; name one")
