@@ -20,7 +20,7 @@ The folder gets labels, mask, probabilities, entropy, overlay, fit, posterior an
 
   segmix segment noisy.png -o out --spatial
 
-  segmix segment stack.tif -o out --spatial --spacing 3,1,1 --doublings 6 --every 60
+  segmix segment stack.npy -o out --spatial --spacing 3,1,1 --doublings 6 --every 60
 
 [bold]Exit status[/bold]
 

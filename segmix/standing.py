@@ -102,14 +102,19 @@ def _mixture_from(numbers: dict[str, Any]) -> State:
 
 def _field_numbers(state: Fields) -> dict[str, Any]:
     """All but the pixels; the labels of a chain are among these."""
-    options, chains = state.options, []
-    for chain in state.chains:
-        parts = chain._asdict()
-        del parts["labels"]
-        chains.append(
-            {name: part.tolist() if isinstance(part, np.ndarray) else part for name, part in parts.items()}
-        )
-    return {"options": json.loads(json.dumps(asdict(options))), "chains": chains}
+    chains = [_listed(chain._asdict() | {"labels": None}) for chain in state.chains]
+    normalizer = None if state.normalizer is None else _listed(asdict(state.normalizer))
+    known = {"options": asdict(state.options), "chains": chains, "normalizer": normalizer}
+    plain: dict[str, Any] = json.loads(json.dumps(known, default=float))
+    return plain
+
+
+def _listed(parts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: part.tolist() if isinstance(part, np.ndarray) else part for name, part in parts.items()}
+
+
+def _arrayed(parts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: np.array(part) if isinstance(part, list) else part for name, part in parts.items()}
 
 
 def _pixels_of(state: Fields) -> Variables:
@@ -128,20 +133,28 @@ def _pixels_of(state: Fields) -> Variables:
 
 
 def _fields_from(numbers: dict[str, Any], pixels: Arrays) -> Fields:
+    from .potts.normalizer import Normalizer
+
     codes, labels = pixels["pixel_level"], pixels["pixel_label"]
     lattice, inside = Lattice(codes.shape), labels[0] != OUTSIDE
-    chains = []
-    for parts, drawn in zip(numbers["chains"], labels, strict=True):
-        known: Any = {
-            name: np.array(part) if isinstance(part, list) else part for name, part in parts.items()
-        }
-        chains.append(FieldState(labels=lattice.split(drawn, fill=OUTSIDE), **known))
-    asked = numbers["options"]
-    spacing = tuple(asked["spacing"]) if isinstance(asked["spacing"], list) else asked["spacing"]
     seen: tuple[NDArray[Any], ...] = ()
     if "pixel_seen" in pixels:
         seen = (np.stack([lattice.split(part, fill=0) for part in pixels["pixel_seen"]]),)
     return Fields(
-        codes.shape, PottsOptions(**asked | {"spacing": spacing}), None if inside.all() else inside,
-        lattice.split(codes, fill=0), seen, tuple(chains),
-    )  # fmt: skip
+        shape=codes.shape,
+        options=_options_from(numbers["options"]),
+        domain=None if inside.all() else inside,
+        normalizer=None if numbers["normalizer"] is None else Normalizer(**_arrayed(numbers["normalizer"])),
+        codes=lattice.split(codes, fill=0),
+        seen=seen,
+        chains=tuple(
+            FieldState(**_arrayed(parts) | {"labels": lattice.split(drawn, fill=OUTSIDE)})
+            for parts, drawn in zip(numbers["chains"], labels, strict=True)
+        ),
+    )
+
+
+def _options_from(asked: dict[str, Any]) -> PottsOptions:
+    """Options whose spacing is a tuple where JSON has a list."""
+    spacing = asked["spacing"]
+    return PottsOptions(**asked | {"spacing": tuple(spacing) if isinstance(spacing, list) else spacing})

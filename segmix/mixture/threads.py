@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -37,19 +37,22 @@ def to_the_end(function: Callable[[Item], Result], items: Iterable[Item]) -> tup
     interrupted : bool
         Whether Ctrl-C was heard, which is for the caller to pass on.
     """
-    interrupted = False
-    pool = ThreadPoolExecutor()
-    futures = [pool.submit(function, item) for item in items]
+    answer, interrupted = _begin(in_threads, function, items), False
     while True:
         try:
-            pool.shutdown()
-            return [future.result() for future in futures], interrupted
+            wait([answer])
+            return answer.result(), interrupted
         except KeyboardInterrupt:
             interrupted = True
 
 
 def in_background(function: Callable[..., Result], *arguments: Any) -> Result:
     """Call a function in another thread and wait; Ctrl-C ends the waiting, whatever the function does."""
+    return _begin(function, *arguments).result()
+
+
+def _begin(function: Callable[..., Result], *arguments: Any) -> "Future[Result]":
+    """Call a function in another thread, which does not keep the interpreter from its end."""
     answer: Future[Result] = Future()
 
     def work() -> None:
@@ -59,4 +62,4 @@ def in_background(function: Callable[..., Result], *arguments: Any) -> Result:
             answer.set_exception(error)
 
     Thread(target=work, daemon=True).start()
-    return answer.result()
+    return answer

@@ -52,8 +52,16 @@ class Problem(NamedTuple):
         return self.sweeps.n_classes
 
 
-def pose(levels: Levels, *, n_classes: int, priors: Priors, options: PottsOptions, seed: int) -> Problem:
-    """Lay an image out on its lattice, and find the normalizing constant where beta is inferred."""
+def pose(
+    levels: Levels,
+    *,
+    n_classes: int,
+    priors: Priors,
+    options: PottsOptions,
+    seed: int,
+    normalizer: Normalizer | None = None,
+) -> Problem:
+    """Lay an image out on its lattice, and find or take the normalizing constant where beta is inferred."""
     index = levels.index
     domain = index >= 0
     spacing = None if options.spacing == "image" else options.spacing
@@ -68,7 +76,8 @@ def pose(levels: Levels, *, n_classes: int, priors: Priors, options: PottsOption
         return Problem(sweeps, target, model, None, fixed)
     if options.beta == "pseudo":
         return Problem(sweeps, target, model, None, None, _pseudo_of(lattice, n_classes))
-    return Problem(sweeps, target, model, normalizer_of(lattice, n_classes, seed=seed), None)
+    normalizer = normalizer or normalizer_of(lattice, n_classes, seed=seed)
+    return Problem(sweeps, target, model, normalizer, None)
 
 
 def _pseudo_of(lattice: Lattice, n_classes: int) -> tuple[PseudoLikelihood, States]:

@@ -1,14 +1,17 @@
 """Where the chains of a hidden Potts field stand, which is all that they need to go on."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..imaging.levels import Levels
-from .lattice import Lattice
+from .lattice import OUTSIDE, Lattice
 from .options import PottsOptions
+
+if TYPE_CHECKING:
+    from .normalizer import Normalizer
 
 Array = NDArray[np.float64]
 Planes = NDArray[Any]
@@ -41,6 +44,8 @@ class Fields(NamedTuple):
         The spacing in numbers, or None.
     domain : bool array of this shape or None
         The pixels that count.
+    normalizer : Normalizer or None
+        The normalizing constant where beta is inferred by it.
     codes : (n_planes, plane size) uint8 or uint16
         The level of every pixel, 0 outside the domain.
     seen : tuple of (n_classes - 1, n_planes, plane size) unsigned integers
@@ -53,6 +58,7 @@ class Fields(NamedTuple):
     shape: tuple[int, ...]
     options: PottsOptions
     domain: NDArray[np.bool_] | None
+    normalizer: "Normalizer | None"
     codes: Planes
     seen: tuple[Planes, ...]
     chains: tuple[FieldState, ...]
@@ -69,13 +75,12 @@ class Fields(NamedTuple):
 
     @property
     def total_seen(self) -> Planes:
-        """The sum of ``seen``, in the smallest type that holds it."""
+        """The sum of ``seen``, in the smallest type that holds it, 0 outside the domain."""
         kind = np.uint32 if self.n_seen < 1 << 16 else np.uint64
-        if len(self.seen) == 1:
-            return self.seen[0].astype(kind, copy=False)
         total = np.zeros((self.n_classes - 1, *self.codes.shape), kind)
         for part in self.seen:
             total += part.astype(kind, copy=False)
+        total[:, self.chains[0].labels == OUTSIDE] = 0
         return total
 
     def levels(

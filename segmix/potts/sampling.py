@@ -52,10 +52,16 @@ class FieldChains:
     @property
     def state(self) -> Fields:
         """Where the chains stand; the arrays are their own, which change as they go on."""
-        sweeps, seen = self.problem.sweeps, tuple(chain.seen for chain in self.chains if chain.seen.size)
-        chains = tuple(chain.state for chain in self.chains)
-        lattice = sweeps.lattice
-        return Fields(lattice.shape, self.options, lattice.domain, sweeps.codes, (*self.seen, *seen), chains)
+        sweeps, lattice = self.problem.sweeps, self.problem.sweeps.lattice
+        return Fields(
+            shape=lattice.shape,
+            options=self.options,
+            domain=lattice.domain,
+            normalizer=self.problem.normalizer,
+            codes=sweeps.codes,
+            seen=(*self.seen, *(chain.seen for chain in self.chains if chain.seen.size)),
+            chains=tuple(chain.state for chain in self.chains),
+        )
 
     @property
     def least(self) -> int:
@@ -195,8 +201,10 @@ def run_field(
 
 def resume_field(levels: Levels, priors: Priors, *, seed: int, state: Fields) -> FieldChains:
     """Chains that go on from where they stand; ``priors`` in absolute numbers, levels with their pixels."""
-    options = state.options
-    problem = pose(levels, n_classes=state.n_classes, priors=priors, options=options, seed=seed)
+    options, normalizer = state.options, state.normalizer
+    problem = pose(
+        levels, n_classes=state.n_classes, priors=priors, options=options, seed=seed, normalizer=normalizer
+    )
     each = [FieldChain(problem, stood, seed=seed, number=i) for i, stood in enumerate(state.chains)]
     for chain in each:
         chain.watch_pixels(chain.n_seen)
