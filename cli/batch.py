@@ -1,13 +1,14 @@
 """Segmenting one picture after the other."""
 
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from segmix.errors import ConvergenceWarning, OptionError, SegmixError, printable
 from segmix.targets import check_place, check_target
 
-from .console import Console
+from .console import Console, Show
 from .failures import FAILED, USAGE, tell
 from .inputs import Job, plan_jobs
 from .interruptions import interruptions
@@ -22,7 +23,9 @@ from .parsing import (
 )
 
 if TYPE_CHECKING:
-    from segmix import Segmentation
+    from segmix import Posterior, Segmentation
+    from segmix.checkpoints import Checkpoints
+    from segmix.mixture.chains import Watch
 
 DONE, UNCONVERGED = 0, 3
 
@@ -41,13 +44,18 @@ class Request:
     spatial: bool
     beta: str
     connectivity: int
+    weights: str
     keep_labels: int | None
+    spacing: str
     sampler: str
     draws: int
     tune: int | None
     chains: int
     thin: int
     seed: int | None
+    until_converged: bool
+    doublings: int
+    every: float | None
     allow_unconverged: bool
     preprocess: tuple[str, ...]
     page: int | None
@@ -88,6 +96,8 @@ class _Batch:
     def __init__(self, request: Request, console: Console) -> None:
         self.request = request
         self.console = console
+        if request.every and not request.spatial:
+            raise OptionError("--every is of labels that hang together; add --spatial, or leave it out")
         self.jobs = plan_jobs(request.images, request.output)
         check_place(request.output)
         self.keep = [*(job.source for job in self.jobs), request.prior, request.domain or request.prior]
@@ -105,7 +115,7 @@ class _Batch:
         with self.console.progress(len(self.jobs)) as show:
             for job in self.jobs:
                 show(job.source)
-                converged = self._attempt(job)
+                converged = self._attempt(job, show)
                 if converged is None:
                     failed.append(job.source)
                 unconverged += converged is False
@@ -115,12 +125,12 @@ class _Batch:
             return USAGE if self.misused == len(failed) else FAILED
         return UNCONVERGED if unconverged and not self.request.allow_unconverged else DONE
 
-    def _attempt(self, job: Job) -> bool | None:
+    def _attempt(self, job: Job, show: Show) -> bool | None:
         """Do one job; return whether it converged, or None if it failed and the reason was told."""
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                result = self._segment(job)
+                result = self._segment(job, show)
             self._report(job, result, caught)
             return bool(result.posterior.verdict.converged)
         except Exception as error:
@@ -128,19 +138,41 @@ class _Batch:
             tell(error, source=job.source, console=self.console, debug=self.request.debug)
             return None
 
-    def _segment(self, job: Job) -> "Segmentation":
+    def _segment(self, job: Job, show: Show) -> "Segmentation":
         """Read, segment and write one picture."""
         from segmix import read_image, segment
 
         overwrite = self.request.overwrite
         check_target(job.target, overwrite=overwrite, keep=self.keep)
+        checkpoints = self._checkpoints(job)
         image = read_image(job.source, page=self.request.page, max_pixels=self.request.max_pixels)
         if self.limits is not None:
             image = replace(image, limits=self.limits)
-        result = segment(image, domain=self.domain, rng=self.seed, **self.model)
+        with self._watched(job, checkpoints, show) as watch:
+            result = segment(image, domain=self.domain, rng=self.seed, watch=watch, **self.model)
         interruptions.check()
         result.save(job.target, overwrite=overwrite)
+        if checkpoints:
+            checkpoints.remove()
         return result
+
+    def _checkpoints(self, job: Job) -> "Checkpoints | None":
+        if not self.request.every:
+            return None
+        from .watching import checkpoints_beside
+
+        overwrite = self.request.overwrite
+        return checkpoints_beside(job.target, self.request.every, overwrite=overwrite, inputs=self.keep)
+
+    def _watched(
+        self, job: Job, checkpoints: "Checkpoints | None", show: Show
+    ) -> AbstractContextManager["Watch[Posterior] | None"]:
+        """What follows the sweeps of labels that hang together; the rest is done in a moment."""
+        if not self.request.spatial:
+            return nullcontext()
+        from .watching import watched
+
+        return watched(job.source, checkpoints, self.console, show)
 
     def _report(self, job: Job, result: "Segmentation", caught: list[warnings.WarningMessage]) -> None:
         """Print notes, warnings and the result of one picture."""
@@ -175,13 +207,22 @@ def _model(request: Request) -> dict[str, Any]:
         "priors": parse_prior(request.prior),
         "quantization": parse_quantization(request.quantization),
         "preprocess": parse_steps(request.preprocess),
-        "spatial": parse_spatial(request.spatial, request.beta, request.connectivity, request.keep_labels),
+        "spatial": parse_spatial(
+            request.spatial,
+            request.beta,
+            request.connectivity,
+            request.spacing,
+            request.weights,
+            request.keep_labels,
+        ),
         "keep_labels": request.keep_labels,
         "sampler": request.sampler,
         "draws": request.draws,
         "tune": request.tune,
         "chains": request.chains,
         "thin": request.thin,
+        "until_converged": request.until_converged,
+        "doublings": request.doublings,
     }
 
 

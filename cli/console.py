@@ -3,13 +3,20 @@
 import atexit
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+
+class Show(Protocol):
+    """Tells a bar where the work is."""
+
+    def __call__(self, name: str, done: int | None = None, of: int | None = None, detail: str = "") -> None:
+        """Begin the next thing, or say how many of its parts are done."""
 
 
 def prepare_streams() -> None:
@@ -62,24 +69,29 @@ class Console:
             lambda: self.note("compiling, for some seconds (a first run, or no cache that can be written)")
         )
 
+    @property
+    def shows_progress(self) -> bool:
+        """Whether somebody looks at a terminal that can show a bar."""
+        return not (self.quiet or not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", "unknown"))
+
     @contextmanager
-    def progress(self, total: int) -> Iterator[Callable[..., None]]:
+    def progress(self, total: int) -> Iterator["Show"]:
         """Show a bar while the block runs, if stderr is a terminal; yield what tells it the next name.
 
-        ``show(name)`` begins the next of the ``total`` things, ``show(name, done, total)`` says how many are
-        done, and of how many by now.
+        ``show(name)`` begins the next of the ``total`` things, ``show(name, done, of, detail)`` says how many
+        parts of it are done, of how many by now, and what else there is to say.
         """
-        if self.quiet or not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
-            yield lambda name, done=None, total=None: None
+        if not self.shows_progress:
+            yield lambda name, done=None, of=None, detail="": None
             return
         from segmix.errors import printable
 
         self._progress = progress = _bar()
-        task, begun = progress.add_task("", total=total), count()
+        task, begun = progress.add_task("", total=total, detail=""), count()
 
-        def show(name: str, done: int | None = None, total: int | None = None) -> None:
-            place = next(begun) if done is None else done
-            progress.update(task, completed=place, total=total, description=printable(name))
+        def show(name: str, done: int | None = None, of: int | None = None, detail: str = "") -> None:
+            place, end = (next(begun), total) if done is None else (done, of)
+            progress.update(task, completed=place, total=end, description=printable(name), detail=detail)
 
         try:
             with progress:
@@ -115,6 +127,7 @@ def _bar() -> "Progress":
     return Progress(
         *columns,
         Remaining(compact=True),
+        TextColumn("{task.fields[detail]}", markup=False),
         console=RichConsole(stderr=True),
         transient=True,
         redirect_stdout=False,

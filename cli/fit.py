@@ -30,8 +30,9 @@ summary.json. Of a table the only column of numbers is taken, or the one called 
 CONTINUE_HELP = """
 Go on with the chains of a posterior, as if they had never stopped.
 
-POSTERIOR is the posterior.nc of a fit or a segmentation, or the checkpoint of a run that was killed. DIR/NAME
-gets posterior.nc and summary.json.
+POSTERIOR is the posterior.nc of a fit or a segmentation, or the checkpoint of a run that was killed. It holds
+all that is needed; where labels hang together (--spatial) the picture's levels too. DIR/NAME gets
+posterior.nc and summary.json, and where labels hang together all that segment writes.
 
 [bold]Examples[/bold]
 
@@ -39,16 +40,6 @@ gets posterior.nc and summary.json.
 
   segmix continue out/data.checkpoint.nc --draws 50000 -o out
 """
-
-Every = Annotated[
-    float | None,
-    typer.Option(
-        min=0.1,
-        metavar="SECONDS",
-        rich_help_panel=o.SAMPLING,
-        help="Write DIR/NAME.checkpoint.nc so often, for segmix continue to start from.",
-    ),
-]
 
 
 def fit(
@@ -63,15 +54,13 @@ def fit(
     chains: o.Chains = 4,
     thin: o.Thin = 1,
     seed: o.Seed = None,
-    exactly: Annotated[
-        bool,
-        typer.Option("--exactly", rich_help_panel=o.SAMPLING, help="Just these draws, converged or not."),
-    ] = False,
+    until_converged: o.UntilConverged = True,
+    doublings: o.Doublings = 3,
     no_jumps: Annotated[
         bool,
         typer.Option("--no-jumps", rich_help_panel=o.SAMPLING, help="Of gibbs: plain sweeps only."),
     ] = False,
-    every: Every = None,
+    every: o.Every = None,
     allow_unconverged: o.AllowUnconverged = False,
     column: o.Column = None,
     preprocess: o.Preprocess = None,
@@ -100,8 +89,9 @@ def fit(
             chains=chains,
             thin=thin,
             seed=seed,
-            until_converged=not exactly,
+            until_converged=until_converged,
             jumps=not no_jumps,
+            doublings=doublings,
         )
         place = Output(output, every, overwrite, as_json, allow_unconverged)
         status = run_fit(data, wish, place, console)
@@ -116,7 +106,8 @@ def continue_(
     draws: Annotated[
         int, typer.Option(min=1, max=10_000_000, rich_help_panel=o.SAMPLING, help="More draws per chain.")
     ] = 1000,
-    every: Every = None,
+    every: o.Every = None,
+    foreground: o.Foreground = "bright",
     allow_unconverged: o.AllowUnconverged = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
@@ -132,5 +123,5 @@ def continue_(
         from .fits import Output, run_continue
 
         place = Output(output, every, overwrite, as_json, allow_unconverged)
-        status = run_continue(posterior, draws, place, console)
+        status = run_continue(posterior, draws, foreground, place, console)
     raise typer.Exit(status)

@@ -1,23 +1,24 @@
 """Fitting and going on with a fit."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from segmix.checkpoints import Checkpoints
-from segmix.errors import InputError, OptionError, OutputError, SegmixError, printable
+from segmix.errors import InputError, OptionError, printable
 from segmix.fitting import Data, checked, load, sample, save_fit
-from segmix.mixture.chains import Watch
 from segmix.mixture.plan import RESUMABLE, Plan
 from segmix.posterior import Posterior
+from segmix.potts.fields import Fields
 from segmix.record import format_parameters, summarize_posterior, to_json
-from segmix.targets import check_file, check_target
+from segmix.segmentation import segmentation_of
+from segmix.targets import check_target
+from segmix.workflow import foreground_labels
 
 from .console import Console
 from .inputs import result_name
 from .interruptions import interruptions
-from .parsing import draw_seed, parse_prior, parse_quantization, parse_steps
+from .parsing import draw_seed, parse_foreground, parse_prior, parse_quantization, parse_steps
+from .watching import checkpoints_beside, watched
 
 DONE, UNCONVERGED = 0, 3
 
@@ -38,6 +39,7 @@ class Wish(NamedTuple):
     seed: int | None
     until_converged: bool
     jumps: bool
+    doublings: int
 
 
 class Output(NamedTuple):
@@ -65,34 +67,51 @@ def run_fit(path: str, wish: Wish, output: Output, console: Console) -> int:
         )
     target = output.target(result_name(path))
     check_target(target, overwrite=output.overwrite, keep=[path, wish.prior])
-    checkpoints = _checkpoints(target, output, [path, wish.prior])
+    checkpoints = checkpoints_beside(
+        target, output.every, overwrite=output.overwrite, inputs=[path, wish.prior]
+    )
     seed = draw_seed() if wish.seed is None else wish.seed
     plan = Plan(
         wish.sampler,  # type: ignore[arg-type]
         wish.draws, wish.tune, wish.chains, seed, wish.thin, wish.until_converged, wish.jumps,
+        wish.doublings,
     )  # fmt: skip
     priors, data = checked(parse_prior(wish.prior)), _load(path, wish, console)
-    with _watched(wish.draws, checkpoints, console) as watch:
+    with console.progress(wish.draws) as show, watched("draws", checkpoints, console, show) as watch:
         posterior = sample(data, n_classes=wish.n_classes, priors=priors, plan=plan, watch=watch)
     if wish.seed is None:
         console.note(f"drew the seed {seed}; --seed {seed} gives the same again")
     return _finish(posterior, path, target, checkpoints, output, console)
 
 
-def run_continue(path: str, draws: int, output: Output, console: Console) -> int:
+def run_continue(path: str, draws: int, foreground: str, output: Output, console: Console) -> int:
     """Go on with a posterior, save and tell; returns the exit status."""
     file = Path(path)
     own = file.name == "posterior.nc" and file.resolve().parent.name
     target = output.target(own or file.stem.removesuffix(".checkpoint"))
     check_target(target, overwrite=output.overwrite, keep=[path])
-    checkpoints = _checkpoints(target, output, [path], goes_on=True)
+    checkpoints = checkpoints_beside(
+        target, output.every, overwrite=output.overwrite, inputs=[path], goes_on=True
+    )
     posterior = Posterior.load(path)
     if posterior.state is None:
         raise InputError(f"{path}: does not hold where its chains stand, so they can't go on; fit anew")
+    chosen = _foreground_of(posterior, foreground)
     console.announce_compilation()
-    with _watched(draws, checkpoints, console) as watch:
+    with console.progress(draws) as show, watched("draws", checkpoints, console, show) as watch:
         posterior = posterior.extend(draws, watch=watch)
-    return _finish(posterior, path, target, checkpoints, output, console)
+    return _finish(posterior, path, target, checkpoints, output, console, chosen)
+
+
+def _foreground_of(posterior: Posterior, foreground: str) -> tuple[int, ...]:
+    """Labels of the mask, which only pictures whose labels hang together have here."""
+    if not isinstance(posterior.state, Fields):
+        if foreground != "bright":
+            raise OptionError("--foreground is of labels that hang together; leave it out")
+        return ()
+    n_classes = posterior.n_classes
+    asked: Any = parse_foreground(foreground, n_classes=n_classes)
+    return foreground_labels(asked, n_classes)
 
 
 def _load(path: str, wish: Wish, console: Console) -> Data:
@@ -108,56 +127,6 @@ def _load(path: str, wish: Wish, console: Console) -> Data:
     return data
 
 
-def _checkpoints(
-    target: Path, output: Output, inputs: list[str], *, goes_on: bool = False
-) -> Checkpoints | None:
-    """Checkpoints beside the target, whose place is free or may be used; None if none are wanted.
-
-    A run that ``goes_on`` may use that of its input.
-    """
-    if not output.every:
-        return None
-    path = target.with_name(f"{target.name}.checkpoint.nc")
-    own = goes_on and path.is_file() and path.samefile(inputs[0])
-    if path.is_file() and not path.is_symlink() and not output.overwrite and not own:
-        raise OutputError(
-            f"{path}: a checkpoint of an earlier run is there; segmix continue goes on with it, "
-            "--overwrite discards it"
-        )
-    check_file(path, overwrite=True, keep=[] if own else inputs)
-    return Checkpoints(path, output.every, replaces=output.overwrite or own)
-
-
-@contextmanager
-def _watched(draws: int, checkpoints: Checkpoints | None, console: Console) -> Iterator[Watch[Posterior]]:
-    """Yield what shows progress, hears interruptions and writes checkpoints, one more when interrupted."""
-    with console.progress(draws) as show:
-
-        def watch(done: int, draws: int, so_far: Callable[[], Posterior]) -> None:
-            show("draws", done, draws)
-            if checkpoints:
-                checkpoints.watch(done, draws, so_far)
-            interruptions.check()
-
-        try:
-            yield watch
-        except KeyboardInterrupt:
-            if checkpoints:
-                _keep(checkpoints, console)
-            raise
-
-
-def _keep(checkpoints: Checkpoints, console: Console) -> None:
-    """Write what is drawn unless that takes too long, and tell where it is."""
-    with suppress(KeyboardInterrupt, SegmixError):  # then the one before stands
-        checkpoints.write()
-    if checkpoints.n_draws:
-        console.warning(
-            f"interrupted; {checkpoints.path} holds {checkpoints.n_draws} draws a chain, "
-            "segmix continue goes on with them"
-        )
-
-
 def _finish(
     posterior: Posterior,
     path: str,
@@ -165,17 +134,25 @@ def _finish(
     checkpoints: Checkpoints | None,
     output: Output,
     console: Console,
+    foreground: tuple[int, ...] = (),
 ) -> int:
+    """Write and tell: of labels that hang together all that `segmix segment` writes, with a foreground."""
     interruptions.check()
-    save_fit(posterior, target, overwrite=output.overwrite, keep=[path])
+    whole = segmentation_of(posterior, foreground=foreground) if foreground else None
+    if whole:
+        whole.save(target, overwrite=output.overwrite)
+    else:
+        save_fit(posterior, target, overwrite=output.overwrite, keep=[path])
     if checkpoints:
         checkpoints.remove()
     if not posterior.converged:
         console.warning(f"{path}: not converged: {'; '.join(posterior.verdict.reasons)}")
+    for caution in whole.cautions if whole else ():
+        console.warning(f"{path}: {caution}")
     if output.as_json:
-        record = {"input": path, "output": str(target), **summarize_posterior(posterior)}
-        console.result(to_json(record, one_line=True))
+        known = whole.summary() if whole else summarize_posterior(posterior)
+        console.result(to_json({"input": path, "output": str(target), **known}, one_line=True))
     elif not console.quiet:
-        table = format_parameters(posterior)
+        table = whole.table_text() if whole else format_parameters(posterior)
         console.result(f"{printable(path)} -> {printable(str(target))}\n{table}\n")
     return DONE if posterior.converged or output.allow_unconverged else UNCONVERGED

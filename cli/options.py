@@ -9,6 +9,13 @@ MODEL, SAMPLING, READING, OUTPUT = "Model", "Sampling", "Reading", "Output"
 LARGEST_SEED = 2**63 - 1
 
 
+class WeightsName(StrEnum):
+    """What is asked of the weights of a Potts prior."""
+
+    infer = "infer"
+    equal = "equal"
+
+
 class SamplerName(StrEnum):
     """The samplers to choose from."""
 
@@ -82,6 +89,13 @@ Connectivity = Annotated[
         min=1, max=3, rich_help_panel=MODEL, help="With --spatial, neighbors: 1 for 4 (6), 2 for 8 (18)."
     ),
 ]
+Weights = Annotated[
+    WeightsName,
+    typer.Option(
+        rich_help_panel=MODEL,
+        help="With --spatial, whether classes have weights of their own in the prior, or equal ones.",
+    ),
+]
 KeepLabels = Annotated[
     int | None,
     typer.Option(
@@ -89,6 +103,15 @@ KeepLabels = Annotated[
         metavar="N",
         rich_help_panel=MODEL,
         help="With --spatial, keep so many draws of the labels, for intervals of components and boundaries.",
+    ),
+]
+
+Spacing = Annotated[
+    str,
+    typer.Option(
+        metavar="image|none|NUMBERS",
+        rich_help_panel=MODEL,
+        help="With --spatial, distances along each axis: the image's, all alike, or such as 3,1,1.",
     ),
 ]
 
@@ -122,6 +145,26 @@ Seed = Annotated[
         metavar="INT",
         rich_help_panel=SAMPLING,
         help="Same seed, same bytes. Default: drawn and told.",
+    ),
+]
+UntilConverged = Annotated[
+    bool,
+    typer.Option(
+        "--until-converged/--exactly",
+        rich_help_panel=SAMPLING,
+        help="Double a run that has not converged, or make just these draws.",
+    ),
+]
+Doublings = Annotated[
+    int, typer.Option(min=0, max=20, rich_help_panel=SAMPLING, help="How often a run is doubled at most.")
+]
+Every = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        metavar="SECONDS",
+        rich_help_panel=SAMPLING,
+        help="Write DIR/NAME.checkpoint.nc so often, for segmix continue to start from.",
     ),
 ]
 AllowUnconverged = Annotated[

@@ -115,16 +115,20 @@ def _number(text: str) -> float:
     return value if isfinite(value) else nan
 
 
-def parse_spatial(spatial: bool, beta: str, connectivity: int, keep_labels: int | None) -> Any:
+def parse_spatial(
+    spatial: bool, beta: str, connectivity: int, spacing: str, weights: Any, keep_labels: int | None
+) -> Any:
     """Return what `segmix.segment` takes as ``spatial``."""
     if not spatial:
-        options = (
-            ("--beta", beta != "infer"),
-            ("--connectivity", connectivity != 1),
-            ("--keep-labels", keep_labels is not None),
-        )
-        for given in (name for name, is_given in options if is_given):
-            raise OptionError(f"{given} is of labels that hang together; add --spatial, or leave it out")
+        given = {
+            "--beta": beta != "infer",
+            "--connectivity": connectivity != 1,
+            "--spacing": spacing != "image",
+            "--weights": weights != "infer",
+            "--keep-labels": keep_labels is not None,
+        }
+        for option in (name for name, differs in given.items() if differs):
+            raise OptionError(f"{option} is of labels that hang together; add --spatial, or leave it out")
         return False
     from segmix import PottsOptions
 
@@ -132,4 +136,17 @@ def parse_spatial(spatial: bool, beta: str, connectivity: int, keep_labels: int 
         asked: Any = beta if beta in ("infer", "pseudo") else float(beta)
     except ValueError:
         raise OptionError(f"--beta must be infer, pseudo or a number of at least 0, got {beta!r}") from None
-    return PottsOptions(beta=asked, connectivity=connectivity)
+    return PottsOptions(asked, connectivity, _spacing(spacing), weights)
+
+
+def _spacing(text: str) -> Any:
+    """Return "image", None for neighbors that are all alike, or the distance along each axis."""
+    if text in ("image", "none"):
+        return None if text == "none" else text
+    distances = tuple(_number(part) for part in text.split(","))
+    if len(distances) not in (2, 3) or not all(distance > 0 for distance in distances):
+        raise OptionError(
+            f"--spacing must be image, none, or positive distances along each axis, got {text!r}; "
+            "give for example 3,1,1"
+        )
+    return distances

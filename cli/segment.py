@@ -20,6 +20,8 @@ The folder gets labels, mask, probabilities, entropy, overlay, fit, posterior an
 
   segmix segment noisy.png -o out --spatial --keep-labels 100
 
+  segmix segment stack.npy -o out --spatial --spacing 3,1,1 --doublings 6 --every 60
+
 [bold]Exit status[/bold]
 
   0 done, 1 an input can't be used, 2 usage, 3 all written but not converged, 130 interrupted
@@ -37,13 +39,18 @@ def segment(
     spatial: o.Spatial = False,
     beta: o.Beta = "infer",
     connectivity: o.Connectivity = 1,
+    weights: o.Weights = o.WeightsName.infer,
     keep_labels: o.KeepLabels = None,
+    spacing: o.Spacing = "image",
     sampler: o.Sampler = o.SamplerName.independence,
     draws: o.Draws = 1000,
     tune: o.Tune = None,
     chains: o.Chains = 4,
     thin: o.Thin = 1,
     seed: o.Seed = None,
+    until_converged: o.UntilConverged = True,
+    doublings: o.Doublings = 3,
+    every: o.Every = None,
     allow_unconverged: o.AllowUnconverged = False,
     preprocess: o.Preprocess = None,
     page: o.Page = None,
@@ -68,13 +75,18 @@ def segment(
         spatial=spatial,
         beta=beta,
         connectivity=connectivity,
+        weights=weights.value,
         keep_labels=keep_labels,
+        spacing=spacing,
         sampler=sampler.value,
         draws=draws,
         tune=tune,
         chains=chains,
         thin=thin,
         seed=seed,
+        until_converged=until_converged,
+        doublings=doublings,
+        every=every,
         allow_unconverged=allow_unconverged,
         preprocess=tuple(preprocess or ()),
         page=page,

@@ -15,7 +15,7 @@ from .imaging.image import Image, as_image, as_numbers
 from .imaging.levels import Levels, Quantization, count_levels
 from .imaging.plain import read_npy_row
 from .mixture.chains import Watch
-from .mixture.plan import Plan, Sampler, check_classes
+from .mixture.plan import DOUBLINGS, Plan, Sampler, check_classes
 from .mixture.priors import Priors
 from .mixture.sampling import Run, sample_levels
 from .mixture.threads import in_background
@@ -53,6 +53,7 @@ def fit(
     quantization: Quantization = "auto",
     column: str | int | None = None,
     until_converged: bool = True,
+    doublings: int = DOUBLINGS,
     jumps: bool = True,
     rng: Rng = None,
 ) -> Posterior:
@@ -77,8 +78,10 @@ def fit(
         Of a table: the column's name, or its number from 1. By default the only one of numbers, or the one
         called value, values or intensity.
     until_converged : bool
-        Whether a run that has not converged is doubled up to three times. If not, just these draws are made,
-        and no other sampler takes over.
+        Whether a run that has not converged is doubled. If not, just these draws are made, and no other
+        sampler takes over.
+    doublings : int
+        How often it is doubled at most, from 0 to 20.
     jumps : bool
         Of gibbs: whether chains try to jump to another of the posterior's modes after every fifth sweep, or
         make the plain sweeps of the lecture.
@@ -104,7 +107,7 @@ def fit(
     >>> posterior.converged, posterior.extend(1000).n_draws
     (True, 2000)
     """
-    plan = Plan(sampler, draws, tune, chains, seed_of(rng), thin, until_converged, jumps)
+    plan = Plan(sampler, draws, tune, chains, seed_of(rng), thin, until_converged, jumps, doublings)
     known = load(data, n_classes=n_classes, quantization=quantization, column=column)
     return sample(known, n_classes=n_classes, priors=checked(priors), plan=plan)
 
@@ -116,18 +119,13 @@ def sample(
 
     ``watch`` is told how many draws are made, of how many, and given what returns the posterior so far.
     """
-
-    def told(done: int, draws: int, so_far: Callable[[], Run]) -> None:
-        if watch is not None:
-            watch(done, draws, lambda: _posterior(data, plan, so_far()))
-
     run = sample_levels(
         data.levels,
         n_classes=n_classes,
         priors=priors,
         plan=plan,
         source=data.source,
-        watch=told if watch else None,
+        watch=_told(data, plan, watch),
     )
     return _posterior(data, plan, run)
 
@@ -140,8 +138,12 @@ def sample_spatial(
     options: PottsOptions,
     plan: Plan,
     keep_labels: int | None = None,
+    watch: Watch[Posterior] | None = None,
 ) -> tuple[Posterior, NDArray[np.float32], NDArray[np.uint8] | None]:
-    """Sample a picture's hidden Potts field; the posterior, p(z = k | y) of its pixels, and label draws."""
+    """Sample a picture's hidden Potts field; the posterior, p(z = k | y) of its pixels, and label draws.
+
+    ``watch`` is as in `sample`, and told of 0 draws during the tune.
+    """
     from .potts.sampling import sample_field
 
     found = sample_field(
@@ -152,8 +154,20 @@ def sample_spatial(
         plan=plan,
         source=data.source,
         keep_labels=keep_labels,
+        watch=_told(data, plan, watch),
     )
     return _posterior(data, plan, found.run), found.probabilities, found.labels
+
+
+def _told(data: Data, plan: Plan, watch: Watch[Posterior] | None) -> Watch[Run] | None:
+    """What tells ``watch`` of posteriors where it hears of runs."""
+    if watch is None:
+        return None
+
+    def told(done: int, draws: int, so_far: Callable[[], Run]) -> None:
+        watch(done, draws, lambda: _posterior(data, plan, so_far()))
+
+    return told
 
 
 def _posterior(data: Data, plan: Plan, run: Run) -> Posterior:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -17,11 +16,11 @@ from numpy.typing import NDArray
 from .caches import importable
 from .errors import InputError
 from .imaging.guard import one_line, open_regular
-from .mixture.chains import State, Steps
+from .mixture.chains import Steps
 from .mixture.judgment import PARAMETERS
-from .mixture.proposals import Proposal
 from .posterior import Posterior
 from .samples import checked_truth
+from .standing import PIXELS, STORED, Variables, state_from, state_variables
 from .validity import check_posterior, check_seal, seal_of
 
 FORMAT = 3
@@ -30,7 +29,8 @@ ATTRIBUTES = ("segmix_format", "sampler", "seed", "thinned", "priors", "notes", 
 STATS = {"log_posterior": "lp", "log_weights": "log_weight", "accepted": "accepted", "diverging": "diverging"}
 FLAGS = ("accepted", "diverging")
 COUPLING = {"beta": DRAW, "agreements": DRAW, "field": (*DRAW, "class")}
-Variables = dict[str, tuple[tuple[str, ...], NDArray[Any]]]
+PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+MAX_RATIO = 1032  # no byte of deflate stands for more
 
 
 def to_inference_data(posterior: Posterior) -> Any:
@@ -71,7 +71,7 @@ def write_posterior(path: str | os.PathLike[str], posterior: Posterior) -> None:
             for axis in target.dimensions:
                 target.create_variable(axis, (axis,), data=np.arange(sizes[axis]))
             for key, (axes, array) in group.items():
-                target.create_variable(key, axes, data=array)
+                target.create_variable(key, axes, data=array, **(PACKED if key in PIXELS else {}))
             target.attrs.update(_attributes(posterior) if name == "posterior" else {})
     written = whole.getvalue()  # a view that outlives a failure crashes Python 3.12
     with open(path, "wb") as target_file:
@@ -115,9 +115,7 @@ def _groups(posterior: Posterior) -> dict[str, Variables]:
         "step": ((), np.asarray(posterior.step)),
         "open_ends": (("end",), np.asarray(posterior.open_ends, np.int8)),
     }
-    if posterior.state is not None:
-        text = json.dumps(_state_to_dict(posterior), sort_keys=True)
-        constants["sampler_state"] = (("byte",), np.frombuffer(text.encode(), np.uint8))
+    constants |= state_variables(posterior)
     assigned: Variables = {}
     if posterior.assignments is not None:
         assigned["assignment"] = ((*DRAW, "value"), posterior.assignments)
@@ -198,9 +196,8 @@ def _from_groups(path: str, groups: Mapping[str, Any]) -> Posterior:
         truth=None if data["truth"] is None else checked_truth(**data["truth"]),
     )
     check_posterior(posterior)
-    if "sampler_state" not in constant:
-        return posterior
-    return replace(posterior, state=_state_from(path, _array(constant["sampler_state"]).tobytes(), posterior))
+    stored = {name: _array(constant[name]) for name in STORED if name in constant}
+    return replace(posterior, state=state_from(path, stored, posterior))
 
 
 def _attribute(attributes: Any, name: str) -> Any:
@@ -212,9 +209,10 @@ def _attribute(attributes: Any, name: str) -> Any:
 
 
 def _array(dataset: Any) -> NDArray[Any]:
-    """A variable's numbers, unless it claims more than the file holds."""
+    """A variable's numbers, unless it claims more than the file holds, or than can have been packed."""
     size = os.path.getsize(dataset.file.filename)
-    if dataset.dtype.kind not in "iuf" or dataset.nbytes > size:
+    most = size if dataset.compression is None else MAX_RATIO * min(size, dataset.id.get_storage_size())
+    if dataset.dtype.kind not in "iuf" or dataset.nbytes > most:
         raise ValueError(f"{dataset.name} claims {dataset.nbytes} bytes of {dataset.dtype} out of {size}")
     return np.asarray(dataset[...])
 
@@ -225,39 +223,3 @@ def _steps(groups: Mapping[str, Any], prefix: str) -> Steps:
     found |= {name: found[name].astype(bool) for name in FLAGS if name in found}
     found |= {name: _array(parameters[name]) for name in COUPLING if name in parameters}
     return Steps(*(_array(parameters[name]) for name in PARAMETERS), **found)
-
-
-def _digest(posterior: Posterior, state: Mapping[str, Any]) -> str:
-    """Tell whether all that further draws depend on is as it was when the chains stopped."""
-    digest = hashlib.sha256(np.ascontiguousarray(posterior.values, np.float64).tobytes())
-    digest.update(np.ascontiguousarray(posterior.counts, np.int64).tobytes())
-    known = (
-        posterior.step, [bool(end) for end in posterior.open_ends], posterior.priors, posterior.sampler,
-        str(posterior.seed), posterior.thinned, state,
-    )  # fmt: skip
-    digest.update(json.dumps(known, sort_keys=True).encode())
-    return digest.hexdigest()
-
-
-def _state_to_dict(posterior: Posterior) -> dict[str, Any]:
-    state = posterior.state
-    assert state is not None
-    listed = {
-        name: part if isinstance(part, int | tuple) else part.tolist()
-        for name, part in state._asdict().items()
-        if name != "proposal"
-    }
-    listed["proposal"] = [part.tolist() for part in state.proposal]
-    return {"digest": _digest(posterior, listed), **listed}
-
-
-def _state_from(path: str, text: bytes, posterior: Posterior) -> State:
-    stored = json.loads(text)
-    if stored.pop("digest") != _digest(posterior, stored):
-        raise InputError(
-            f"{path}: its data, priors or sampling were changed after it was sampled; sample anew with these"
-        )
-    proposal = Proposal(*(np.array(part) for part in stored.pop("proposal")))
-    step, generators = stored.pop("step"), tuple(stored.pop("generators"))
-    arrays = {name: np.array(part, np.float64) for name, part in stored.items()}
-    return State(step=step, proposal=proposal, generators=generators, **arrays)

@@ -19,6 +19,7 @@ from .mixture.judgment import judge_steps, summarize_parameters, weights_k
 from .mixture.plan import check_more
 from .mixture.priors import Priors
 from .mixture.sampling import resume
+from .potts.fields import Fields
 from .samples import Truth
 
 Array = NDArray[np.float64]
@@ -47,8 +48,9 @@ class Posterior:
         Which sampler made the draws, and what repeats them.
     thinned : int
         One of so many steps was kept.
-    state : State or None
-        Where the chains stand after the last draw; None where it is no longer known.
+    state : State, Fields or None
+        Where the chains stand after the last draw; None where it is no longer known. Of labels that hang
+        together with the picture, and with the sums that tell the probabilities of its pixels.
     notes : tuple of str
         What the sampler had to do beside what was asked.
     assignments : (n_chains, n_draws, n) uint8 or None
@@ -69,7 +71,7 @@ class Posterior:
     sampler: str
     seed: int
     thinned: int = 1
-    state: State | None = None
+    state: State | Fields | None = None
     notes: tuple[str, ...] = ()
     assignments: NDArray[np.uint8] | None = None
     source: str = "array"
@@ -133,7 +135,9 @@ class Posterior:
 
     @property
     def levels(self) -> Levels:
-        """The levels that were sampled on, without the pixels that they came from."""
+        """The levels that were sampled on; without the pixels they came from, unless a field has them."""
+        if isinstance(self.state, Fields):
+            return self.state.levels(self.values, self.counts, self.step, self.open_ends)
         none = np.zeros(0, np.intp)
         return Levels(self.values, self.counts, self.step, self.open_ends, none, none, None)
 
@@ -197,13 +201,17 @@ class Posterior:
                 "extend first, or sample by independence or gibbs"
             )
         priors = Priors.from_dict(dict(self.priors))
-        chains = resume(self.levels, priors, sampler=self.sampler, seed=self.seed, state=self.state)
 
-        def longer(more: Steps, state: State) -> Posterior:
+        def longer(more: Steps, state: State | Fields) -> Posterior:
             return replace(self, steps=join([self.steps, more]), state=state)
 
-        more = run_thinned(chains, draws, self.thinned, longer, watch)
-        return longer(more, chains.state)
+        if isinstance(self.state, Fields):
+            from .potts.running import resume_field, run_field
+
+            field = resume_field(self.levels, priors, seed=self.seed, state=self.state)
+            return longer(run_field(field, draws, self.thinned, longer, watch), field.state)
+        chains = resume(self.levels, priors, sampler=self.sampler, seed=self.seed, state=self.state)
+        return longer(run_thinned(chains, draws, self.thinned, longer, watch), chains.state)
 
     def sel(
         self, *, draw: slice | None = None, chain: int | slice | Sequence[int] | None = None

@@ -10,6 +10,7 @@ from .mixture.chains import Steps
 from .mixture.plan import SAMPLERS, SPATIAL
 from .mixture.priors import Priors
 from .posterior import Posterior
+from .potts.lattice import OUTSIDE
 
 SEAL = b"segmix sha256 "
 
@@ -66,6 +67,31 @@ def _check_steps(steps: Steps, least: int) -> None:
         and (steps.weights >= 0).all(),
         "means that do not ascend": (np.diff(steps.means) >= 0).all(),
         "stds that are not positive": (steps.stds > 0).all(),
+    }
+    _refuse(rules)
+
+
+def check_picture(posterior: Posterior, pixels: Mapping[str, Any]) -> None:
+    """Raise ValueError unless these can be the pixels of a field: its levels, labels, and what was seen."""
+    codes, labels = pixels["pixel_level"], pixels["pixel_label"]
+    n, n_classes = len(posterior.values), posterior.n_classes
+    seen = pixels.get("pixel_seen", np.zeros((0, *codes.shape), np.uint32))
+    rules = {
+        "levels of pixels of another type": codes.dtype in (np.uint8, np.uint16) and labels.dtype == np.uint8,
+        "no picture": codes.ndim in (2, 3) and codes.size > 0,
+        "labels of another picture": labels.shape == (posterior.n_chains, *codes.shape),
+        "probabilities of another picture": seen.shape == (n_classes - 1, *codes.shape)
+        and seen.dtype in (np.uint32, np.uint64),
+    }
+    _refuse(rules)
+    inside = labels[0] != OUTSIDE
+    counts = np.bincount(codes[inside], minlength=n)
+    rules = {
+        "a picture of other counts": len(counts) == n and (counts == posterior.counts).all(),
+        "levels outside its domain": (codes[~inside] == 0).all(),
+        "labels that are no classes": all(
+            ((drawn < n_classes) == inside).all() and ((drawn == OUTSIDE) != inside).all() for drawn in labels
+        ),
     }
     _refuse(rules)
 

@@ -14,8 +14,10 @@ from .errors import ConvergenceWarning, OptionError, check_whole
 from .fitting import Data, Rng, checked, preprocessed, sample, sample_spatial, seed_of
 from .imaging.image import Image, as_image
 from .imaging.levels import Quantization, count_levels
-from .mixture.plan import SPATIAL, Plan, Sampler, check_classes
+from .mixture.chains import Watch
+from .mixture.plan import DOUBLINGS, SPATIAL, Plan, Sampler, check_classes
 from .mixture.priors import Priors
+from .posterior import Posterior
 from .potts.keeping import check_keeping
 from .potts.options import PottsOptions
 from .segmentation import Segmentation
@@ -39,6 +41,9 @@ def segment(
     domain: ArrayLike | None = None,
     spatial: bool | PottsOptions = False,
     keep_labels: int | None = None,
+    until_converged: bool = True,
+    doublings: int = DOUBLINGS,
+    watch: Watch[Posterior] | None = None,
     rng: Rng = None,
 ) -> Segmentation:
     """Segment a picture by the Gaussian mixture of its intensities, and say how sure that is.
@@ -55,8 +60,7 @@ def segment(
         Default: weakly informative and scaled to the data.
     sampler : "independence", "gibbs", "nuts" or "pymc-lecture"
     draws, tune, chains, thin : int
-        Draws kept and steps thrown away a chain, chains, and of how many steps one is kept. A run that has
-        not converged is doubled up to three times.
+        Draws kept and steps thrown away a chain, chains, and of how many steps one is kept.
     quantization : "auto", float or None
         Width of the interval that a recorded level stands for; None for the plain normal density.
     preprocess : sequence of str, or str
@@ -68,6 +72,14 @@ def segment(
     keep_labels : int, optional
         With ``spatial``, how many draws of the labels to keep, evenly spaced over the draws of all chains,
         for ``Segmentation.components`` and ``boundaries``. A byte a pixel each, 2 GiB at most in all.
+    until_converged : bool
+        Whether a run that has not converged is doubled. If not, just these draws are made, and no other
+        sampler takes over.
+    doublings : int
+        How often it is doubled at most, from 0 to 20.
+    watch : callable, optional
+        Is told every moment how many draws are made, of how many, and given what returns the posterior so
+        far; where labels hang together also during the tune, with 0 draws.
     rng : int, SeedSequence, Generator or None
         The same seed gives the same result, whatever the number of threads; None draws a seed, kept as
         ``result.posterior.seed``.
@@ -98,23 +110,32 @@ def segment(
     (9, True)
     """
     potts = _checked_spatial(spatial, sampler, keep_labels)
-    plan = Plan(SPATIAL if potts else sampler, draws, tune, chains, seed_of(rng), thin)
+    seed = seed_of(rng)
+    plan = Plan(
+        SPATIAL if potts else sampler, draws, tune, chains, seed, thin, until_converged, doublings=doublings
+    )
     priors = checked(priors)
     original = as_image(image, domain=domain)
     processed = preprocessed(original, preprocess)
     levels = count_levels(processed, quantization=quantization)
     check_classes(levels, n_classes, original.source)
-    labels = _foreground_labels(foreground, n_classes)
+    labels = foreground_labels(foreground, n_classes)
     data, pixels, drawn = Data(levels, original.source), None, None
     if potts:
         if keep_labels is not None:
             check_keeping(keep_labels, n_pixels=processed.n_pixels, n_draws=chains * draws)
         potts = replace(potts, spacing=_spacing_of(processed, potts))
         posterior, pixels, drawn = sample_spatial(
-            data, n_classes=n_classes, priors=priors, options=potts, plan=plan, keep_labels=keep_labels
+            data,
+            n_classes=n_classes,
+            priors=priors,
+            options=potts,
+            plan=plan,
+            keep_labels=keep_labels,
+            watch=watch,
         )
     else:
-        posterior = sample(data, n_classes=n_classes, priors=priors, plan=plan)
+        posterior = sample(data, n_classes=n_classes, priors=priors, plan=plan, watch=watch)
     if not posterior.converged:
         reasons = "; ".join(posterior.verdict.reasons)
         warnings.warn(
@@ -163,7 +184,8 @@ def _asked(plan: Plan, original: Image, processed: Image, quantization: Quantiza
     }
 
 
-def _foreground_labels(foreground: Foreground, n_classes: int) -> tuple[int, ...]:
+def foreground_labels(foreground: Foreground, n_classes: int) -> tuple[int, ...]:
+    """Return the labels of the mask, ascending."""
     if isinstance(foreground, str):
         if foreground not in ("bright", "dark"):
             raise OptionError(f"foreground must be 'bright', 'dark' or labels, got {foreground!r}; name one")

@@ -125,8 +125,6 @@ def test_every_figure_can_be_drawn(found: Segmentation, kind: str) -> None:
     assert plot(found.posterior, kind).startswith(b"\x89PNG")
     with pytest.raises(OptionError, match="the graph is of mixtures"):
         graph(found.posterior)
-    with pytest.raises(OptionError, match="extend needs the end of every chain"):
-        found.posterior.extend(10)
 
 
 def test_areas_are_those_of_labels_not_of_strangers(

@@ -4,6 +4,7 @@ Numbers come from streams with a name (what for, which chain, which block), so t
 later, or run in other pieces, meets the same ones.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterable
 from enum import IntEnum
@@ -18,6 +19,8 @@ from .proposals import Proposal
 
 Array = NDArray[np.float64]
 Result = TypeVar("Result")
+Held = TypeVar("Held", covariant=True)
+Place = TypeVar("Place")
 
 FIRST_PIECE = 200  # draws before the clock is looked at
 SECONDS = 0.2  # that a piece takes then, or so
@@ -44,13 +47,26 @@ def generator(seed: int, *key: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
+def state_of(rng: np.random.Generator) -> str:
+    """A generator's state as JSON, its large numbers as text."""
+    return json.dumps(rng.bit_generator.state, default=int)
+
+
+def generator_at(text: str) -> np.random.Generator:
+    """The generator whose state this is."""
+    rng = np.random.default_rng(0)
+    rng.bit_generator.state = json.loads(text)
+    return rng
+
+
 class Steps(NamedTuple):
     """Consecutive draws of all chains.
 
     weights, means, stds (n_chains, n, n_classes); log_posterior (n_chains, n); of the independence sampler
     also the log importance weight of the point proposed at each step, and whether it was accepted; of NUTS
     whether its trajectory diverged; of "potts" beta and the share of couplings that agree, (n_chains, n),
-    and the weights are fractions of pixels.
+    the weights are fractions of pixels, and where the prior's are inferred they are ``field`` (n_chains, n,
+    n_classes).
     """
 
     weights: Array
@@ -122,11 +138,11 @@ def state_at(step: int, proposal: Proposal, held: Iterable[Array], generators: t
     return State(step, proposal, weights, means, stds, log_posterior, log_weights, generators)
 
 
-class Chains(Protocol):
+class Chains(Protocol[Held]):
     """Chains that can be run piece by piece; how they are cut into pieces changes nothing."""
 
     @property
-    def state(self) -> State:
+    def state(self) -> Held:
         """Where the chains stand."""
 
     def run(self, n: int) -> Steps:
@@ -137,11 +153,13 @@ Watch = Callable[[int, int, Callable[[], Result]], None]
 
 
 def run_thinned(
-    chains: Chains,
+    chains: Chains[Place],
     draws: int,
     thin: int,
-    built: Callable[[Steps, State], Result],
+    built: Callable[[Steps, Place], Result],
     watch: Watch[Result] | None = None,
+    *,
+    least: int | None = None,
 ) -> Steps:
     """Keep so many draws of every chain, each the last of ``thin`` steps.
 
@@ -154,21 +172,24 @@ def run_thinned(
     watch : callable, optional
         Is told after every piece of the run how many draws are made of how many, and given a function that
         returns what is built of these, also later.
+    least : int, optional
+        The draws of the smallest piece, 200 by default.
     """
     if watch is None:
         return chains.run(draws * thin).thin(thin)
     pieces: list[Steps] = []
-    done, piece = 0, FIRST_PIECE
+    least = least or FIRST_PIECE
+    done, piece = 0, least
     while done < draws:
         began, piece = time.monotonic(), min(piece, draws - done)
         pieces.append(chains.run(piece * thin).thin(thin))
         done += piece
         watch(done, draws, partial(_recall, pieces, len(pieces), chains.state, built))
         rate = piece / max(time.monotonic() - began, 1e-3)
-        piece = max(FIRST_PIECE, int(rate * SECONDS))
+        piece = max(least, int(rate * SECONDS))
     return join(pieces)
 
 
-def _recall(pieces: list[Steps], size: int, state: State, built: Callable[[Steps, State], Result]) -> Result:
+def _recall(pieces: list[Steps], size: int, state: Place, built: Callable[[Steps, Place], Result]) -> Result:
     """Build from the first pieces, whatever was drawn since."""
     return built(join(pieces[:size]), state)

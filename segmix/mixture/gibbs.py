@@ -7,14 +7,13 @@ jump to another mode, an independence Metropolis step, is tried after every fift
 no proposal.
 """
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .chains import State, Steps, Stream, generator, join, state_at
+from .chains import State, Steps, Stream, generator, generator_at, join, state_at, state_of
 from .density import Parameters, Target, pack, unpack
 from .proposals import DEGREES, Proposal
 from .starts import random_starts
@@ -52,20 +51,9 @@ def start(target: Target, proposal: Proposal, seed: int, n_chains: int) -> State
         usable = int(np.isfinite(target.log_density(points)).argmax())
         held.append(unpack(points[usable : usable + 1]))
     parameters = Parameters(*(np.concatenate(parts) for parts in zip(*held, strict=True)))
-    generators = [_state_of(generator(seed, Stream.GIBBS, chain)) for chain in range(n_chains)]
+    generators = [state_of(generator(seed, Stream.GIBBS, chain)) for chain in range(n_chains)]
     unused = np.zeros(n_chains)
     return State(0, proposal, *parameters, target.log_posterior(parameters), unused, tuple(generators))
-
-
-def _state_of(rng: np.random.Generator) -> str:
-    """A generator's state as JSON, its large numbers as text."""
-    return json.dumps(rng.bit_generator.state, default=int)
-
-
-def _generator_at(text: str) -> np.random.Generator:
-    rng = np.random.default_rng(0)
-    rng.bit_generator.state = json.loads(text)
-    return rng
 
 
 def _random_points(target: Target, rng: np.random.Generator) -> Array:
@@ -96,7 +84,7 @@ class GibbsChains:
         self.step, self.log_posterior = state.step, state.log_posterior
         parts = zip(state.weights, state.means, state.stds, state.generators, strict=True)
         self.chains = [
-            Chain(Parameters(w.copy(), m.copy(), s.copy()), _generator_at(text)) for w, m, s, text in parts
+            Chain(Parameters(w.copy(), m.copy(), s.copy()), generator_at(text)) for w, m, s, text in parts
         ]
         self.model = model_of(target)
         self.jumps = self._jumps if len(state.proposal.shares) else self._no_jumps
@@ -110,7 +98,7 @@ class GibbsChains:
     def state(self) -> State:
         """Where the chains stand."""
         held = [np.stack(parts) for parts in zip(*(chain.state for chain in self.chains), strict=True)]
-        generators = tuple(_state_of(chain.rng) for chain in self.chains)
+        generators = tuple(state_of(chain.rng) for chain in self.chains)
         held += [self.log_posterior, self.begun.log_weights]
         return state_at(self.step, self.begun.proposal, held, generators)
 

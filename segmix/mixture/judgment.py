@@ -23,7 +23,7 @@ def summarize_parameters(steps: Steps) -> dict[str, ParameterSummary]:
     for name, draws in (("beta", steps.beta), ("agreements", steps.agreements)):
         if draws is not None and np.ptp(draws) > 0:
             summary[name] = summarize(draws)
-    if steps.field is not None:
+    if steps.field is not None and np.ptp(steps.field) > 0:
         summary |= {f"field[{k}]": summarize(steps.field[:, :, k]) for k in range(n_classes)}
     if steps.beta is not None:
         for k in np.flatnonzero(np.ptp(steps.weights, axis=(0, 1)) == 0):

@@ -13,6 +13,7 @@ RESUMABLE: tuple[Sampler, ...] = ("independence", "gibbs")
 SAMPLERS: tuple[Sampler, ...] = (*RESUMABLE, "nuts", "pymc-lecture")
 SPATIAL: Sampler = "potts"  # of pictures, asked for by ``spatial``
 MAX_DRAWS = 10**7
+DOUBLINGS, MAX_DOUBLINGS = 3, 20  # of a run that has not converged: as a rule, and the most one may ask for
 MAX_NUMBERS = 2 * 10**7  # draws of all classes, some 200 bytes each on the way
 
 
@@ -20,8 +21,9 @@ MAX_NUMBERS = 2 * 10**7  # draws of all classes, some 200 bytes each on the way
 class Plan:
     """What was asked of the sampler.
 
-    ``thin`` keeps every thin-th step. Without ``until_converged`` just these draws are made by just this
-    sampler, whatever the verdict. Without ``jumps`` Gibbs chains make plain sweeps.
+    ``thin`` keeps every thin-th step. A run that has not converged is doubled, at most ``doublings`` times.
+    Without ``until_converged`` just these draws are made by just this sampler, whatever the verdict. Without
+    ``jumps`` Gibbs chains make plain sweeps.
     """
 
     sampler: Sampler
@@ -32,12 +34,14 @@ class Plan:
     thin: int = 1
     until_converged: bool = True
     jumps: bool = True
+    doublings: int = DOUBLINGS
 
     def __post_init__(self) -> None:
         if self.sampler not in (*SAMPLERS, SPATIAL):
             raise OptionError(f"sampler must be one of {', '.join(SAMPLERS)}, got {self.sampler!r}; name one")
         for name, least, most in (
             ("draws", 4, 10**7), ("chains", 1, 1000), ("tune", 0, 10**7), ("thin", 1, 10**6),
+            ("doublings", 0, MAX_DOUBLINGS),
         ):  # fmt: skip
             value = getattr(self, name)
             if name == "tune" and value is None:

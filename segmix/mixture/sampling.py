@@ -1,7 +1,8 @@
 """From levels to judged draws: modes, chains, verdict, and more draws where it asks for them."""
 
+from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +11,14 @@ from ..diagnostics import ParameterSummary, Verdict
 from ..errors import OptionError
 from ..imaging.levels import Levels
 from . import gibbs, independence
-from .chains import Chains, State, Steps, Stream, Watch, generator, join, run_thinned
+from .chains import Chains, State, Steps, Stream, Watch, generator, run_thinned
 from .density import Target, observe
+from .doubling import double, joined
 from .judgment import (
     doubts_of,
     has_poor_weights,
-    judge_steps,
     largest_z,
     n_diverging,
-    summarize_parameters,
 )
 from .modes import find_modes
 from .plan import MAX_NUMBERS, RESUMABLE, SPATIAL, Plan, Sampler, check_classes
@@ -31,20 +31,19 @@ TUNE = {"independence": 50, "gibbs": 500, "nuts": 1000, "pymc-lecture": 1000}
 MAX_Z = 4.0
 HOPELESS_R_HAT = 1.5  # after a first doubling: more of the same will not do
 START_EVIDENCE = np.log(100)  # PyMC's chains start around modes of a hundredth of the best one's evidence
-EXTENSIONS = 3  # a run that has not converged is doubled at most so often
 
 
 class Run(NamedTuple):
     """What a sampler did: the steps thrown away, those kept, where the chains stand, under which priors.
 
-    The summary is that of the steps, where it is known.
+    The summary is that of the steps, where it is known. The state is a ``State``, or of "potts" ``Fields``.
     """
 
     sampler: Sampler
     priors: ResolvedPriors
     warmup: Steps
     steps: Steps
-    state: State | None
+    state: Any
     notes: tuple[str, ...] = ()
     assignments: NDArray[np.uint8] | None = None
     summary: dict[str, ParameterSummary] | None = None
@@ -61,9 +60,9 @@ def sample_levels(
 ) -> Run:
     """Sample the posterior of the mixture.
 
-    A run of ``gibbs`` whose verdict is bad is doubled up to three times. Where the independence sampler's own
-    figures leave a doubt, ``gibbs`` takes over and the notes say so: a proposal that hardly reaches a part of
-    the posterior gives chains that agree with each other and are wrong.
+    A run of ``gibbs`` whose verdict is bad is doubled up to ``plan.doublings`` times. Where the independence
+    sampler's own figures leave a doubt, ``gibbs`` takes over and the notes say so: a proposal that hardly
+    reaches a part of the posterior gives chains that agree with each other and are wrong.
 
     ``watch`` is told every moment how many draws are made of how many, and given a function that returns the
     run so far; PyMC's samplers tell nothing.
@@ -101,7 +100,7 @@ def _run_independence(target: Target, plan: Plan, proposal: Proposal, watch: Wat
     if not doubts:
         return run
     if verdict.converged:
-        check, settled = _extend(target, plan, "gibbs", proposal, watch, extensions=0)
+        check, settled = _extend(target, replace(plan, doublings=0), "gibbs", proposal, watch)
         if not settled.converged and largest_z(run.steps, check.steps) < MAX_Z:
             return run._replace(notes=(f"gibbs found no difference, for {'; '.join(doubts)}",))
     note = f"gibbs took over from independence: {'; '.join(doubts)}"
@@ -137,7 +136,7 @@ def _propose(target: Target, n_classes: int, rng: np.random.Generator) -> Propos
     return adapt(target, proposal, rng=rng)[0]
 
 
-def resume(levels: Levels, priors: Priors, *, sampler: str, seed: int, state: State) -> Chains:
+def resume(levels: Levels, priors: Priors, *, sampler: str, seed: int, state: State) -> Chains[State]:
     """Chains that go on from where they stand; ``priors`` in absolute numbers.
 
     Raises
@@ -155,38 +154,29 @@ def resume(levels: Levels, priors: Priors, *, sampler: str, seed: int, state: St
 
 
 def _extend(
-    target: Target,
-    plan: Plan,
-    sampler: Sampler,
-    proposal: Proposal,
-    watch: Watch[Run] | None,
-    *notes: str,
-    extensions: int = EXTENSIONS,
+    target: Target, plan: Plan, sampler: Sampler, proposal: Proposal, watch: Watch[Run] | None, *notes: str
 ) -> tuple[Run, Verdict]:
-    """Run, judge, and while the verdict is bad throw all away as tune and run twice as long."""
+    """Run the chains of a sampler, doubled until they have converged."""
     chains = _start(target, plan, sampler, proposal)
-    draws, thrown = plan.draws, list[Steps]()
-    if tune := TUNE[sampler] if plan.tune is None else plan.tune:
-        thrown.append(chains.run(tune).thin(plan.thin))
-    for extension in range(extensions + 1):
-        built = partial(_run, sampler, target, tuple(thrown), notes)
-        steps = run_thinned(chains, draws, plan.thin, built, watch)
-        summary = summarize_parameters(steps)
-        verdict = judge_steps(steps, summary)
-        hopeless = extension and max(row.r_hat for row in summary.values()) > HOPELESS_R_HAT
-        too_many = 2 * draws * plan.thin * steps.means[:, 0].size > MAX_NUMBERS
-        if verdict.converged or not plan.until_converged or hopeless or too_many or has_poor_weights(steps):
-            break
-        if extension < extensions:
-            thrown.append(steps)
-            draws *= 2
-    if draws > plan.draws:
-        notes = (*notes, f"extended to {draws} draws a chain")
-    run = _run(sampler, target, tuple(thrown), notes, steps, chains.state)
-    return run._replace(summary=summary), verdict
+    tune = TUNE[sampler] if plan.tune is None else plan.tune
+    tuned = chains.run(tune).thin(plan.thin) if tune else None
+
+    def run(draws: int, thrown: tuple[Steps, ...]) -> Steps:
+        built = partial(_run, sampler, target, thrown, notes)
+        return run_thinned(chains, draws, plan.thin, built, watch)
+
+    found = double(plan, run, tune=tuned, gives_up=_gives_up)
+    made = _run(sampler, target, found.thrown, (*notes, *found.notes), found.steps, chains.state)
+    return made._replace(summary=found.summary), found.verdict
 
 
-def _start(target: Target, plan: Plan, sampler: Sampler, proposal: Proposal) -> Chains:
+def _gives_up(doublings: int, steps: Steps, summary: dict[str, ParameterSummary]) -> bool:
+    """Whether more of the same will not do: chains that are far apart still, or weights that are poor."""
+    hopeless = doublings > 0 and max(row.r_hat for row in summary.values()) > HOPELESS_R_HAT
+    return hopeless or has_poor_weights(steps)
+
+
+def _start(target: Target, plan: Plan, sampler: Sampler, proposal: Proposal) -> Chains[State]:
     if sampler == "gibbs":
         state = gibbs.start(target, proposal, plan.seed, plan.chains)
         if not plan.jumps:
@@ -204,5 +194,4 @@ def _run(
     steps: Steps,
     state: State,
 ) -> Run:
-    warmup = join(list(thrown)) if thrown else steps.select(slice(0))
-    return Run(sampler, target.priors, warmup, steps, state, notes)
+    return Run(sampler, target.priors, joined(thrown, like=steps), steps, state, notes)

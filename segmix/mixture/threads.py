@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -27,8 +27,32 @@ def in_threads(
         return list(pool.map(function, items))
 
 
+def to_the_end(function: Callable[[Item], Result], items: Iterable[Item]) -> tuple[list[Result], bool]:
+    """Apply a function to every item as in threads; Ctrl-C is heard but does not keep any from its end.
+
+    Returns
+    -------
+    results : list
+        In the items' order.
+    interrupted : bool
+        Whether Ctrl-C was heard, which is for the caller to pass on.
+    """
+    answer, interrupted = _begin(in_threads, function, items), False
+    while True:
+        try:
+            wait([answer])
+            return answer.result(), interrupted
+        except KeyboardInterrupt:
+            interrupted = True
+
+
 def in_background(function: Callable[..., Result], *arguments: Any) -> Result:
     """Call a function in another thread and wait; Ctrl-C ends the waiting, whatever the function does."""
+    return _begin(function, *arguments).result()
+
+
+def _begin(function: Callable[..., Result], *arguments: Any) -> "Future[Result]":
+    """Call a function in another thread, which does not keep the interpreter from its end."""
     answer: Future[Result] = Future()
 
     def work() -> None:
@@ -38,4 +62,4 @@ def in_background(function: Callable[..., Result], *arguments: Any) -> Result:
             answer.set_exception(error)
 
     Thread(target=work, daemon=True).start()
-    return answer.result()
+    return answer

@@ -5,13 +5,14 @@ covariances coming from fields of the prior. Where beta would be critical or mor
 the prior has a phase for each class, any lasting field would leave but one, and weights stay equal.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..mixture.chains import Steps, Stream, generator
-from .chains import FieldChain, run_chains
+from .chains import FieldChain
 from .external import ExternalField, PriorFields, fit_constant
 from .normalizer import ordering_beta
 from .pilot import Pilot
@@ -88,79 +89,81 @@ class AnchorSearch:
     Parameters
     ----------
     chains : list of FieldChain
-        Their problem gets a ``field``, unless labels are ordered.
+        Their problem gets an ``external`` field, unless labels are ordered.
+    run : callable
+        Makes so many steps of all of them.
     seed : int
     """
 
-    def __init__(self, chains: list[FieldChain], *, seed: int) -> None:
+    def __init__(self, chains: list[FieldChain], run: Callable[[int], Steps], *, seed: int) -> None:
+        self.chains, self.run, self.seed = chains, run, seed
         problem = self.problem = chains[0].problem
-        self.seed = seed
         lattice, n_classes = problem.sweeps.lattice, problem.n_classes
         self.fields = PriorFields(lattice, n_classes, chains[0].labels.copy(), seed=[seed, Stream.ANCHORS])
         self.critical = ordering_beta(lattice, n_classes)
         self.theta: Array | None = None
         self.is_settled = False
 
-    def pilot(self, chains: list[FieldChain], n: int) -> list[Steps]:
+    def pilot(self, n: int) -> list[Steps]:
         """Make n steps in which weights and beta follow their pseudo-likelihood."""
         lattice, fixed = self.fields.sweeps.lattice, self.problem.beta is not None
         pilot = Pilot(lattice, self.problem.n_classes, rng=generator(self.seed, Stream.ANCHORS))
         pieces = []
         for begun in range(0, n, PILOT_EVERY):
-            for chain in chains:
+            for chain in self.chains:
                 chain.free = False
                 chain.move_to(pilot.mode(lattice.join(chain.labels), chain.theta, fixed_beta=fixed))
-            pieces.append(run_chains(chains, min(PILOT_EVERY, n - begun)))
-        for chain in chains:
+            pieces.append(self.run(min(PILOT_EVERY, n - begun)))
+        for chain in self.chains:
             chain.free = True
         return pieces
 
-    def begin(self, chains: list[FieldChain]) -> None:
+    def begin(self) -> None:
         """Find theta for the chains' labels as they are now, and give the chains the constant around it."""
-        statistics = np.mean([chain.statistics() for chain in chains], axis=0)
-        found = None if self._is_ordered(chains, statistics) else self._search(statistics)
+        statistics = np.mean([chain.statistics() for chain in self.chains], axis=0)
+        found = None if self._is_ordered(statistics) else self._search(statistics)
         if found is None:
-            return self._give_up(chains, f"labels are ordered (beta about {self.critical:.2g} or more)")
+            return self._give_up(f"labels are ordered (beta about {self.critical:.2g} or more)")
         self.theta = found[0]
-        self._simulate(chains, around(*found), found[1])
-        for chain in chains:
+        self._simulate(around(*found), found[1])
+        for chain in self.chains:
             chain.move_to(self.theta)
 
-    def follow(self, chains: list[FieldChain], steps: Steps) -> None:
+    def follow(self, steps: Steps) -> None:
         """Place anchors anew, where the last steps of the chains have been."""
         if self.theta is None:
             return
-        thetas = thetas_of(steps)
-        field = chains[0].problem.field
-        assert field is not None
-        self.is_settled = bool(np.quantile(field.distance(thetas), 0.9) < 1 and field.misfit < MAX_MISFIT)
-        found = self._search(np.mean([chain.statistics() for chain in chains], axis=0))
+        thetas, external = thetas_of(steps), self.chains[0].problem.external
+        assert external is not None
+        near = np.quantile(external.distance(thetas), 0.9) < 1
+        self.is_settled = bool(near and external.misfit < MAX_MISFIT)
+        found = self._search(np.mean([chain.statistics() for chain in self.chains], axis=0))
         if found is None:
-            return self._give_up(chains, f"labels are ordered (beta about {self.critical:.2g} or more)")
+            return self._give_up(f"labels are ordered (beta about {self.critical:.2g} or more)")
         self.theta = found[0]
-        self._simulate(chains, np.concatenate([around(*found), spread_of(thetas)]), found[1])
+        self._simulate(np.concatenate([around(*found), spread_of(thetas)]), found[1])
 
-    def end(self, chains: list[FieldChain]) -> None:
+    def end(self) -> None:
         """Leave weights equal where the constant is not known all over the chains' way."""
         if not self.is_settled:
-            self._give_up(chains, "their normalizing constant was not found along the chains' way")
+            self._give_up("their normalizing constant was not found along the chains' way")
 
-    def _simulate(self, chains: list[FieldChain], anchors: Array, factor: Array) -> None:
+    def _simulate(self, anchors: Array, factor: Array) -> None:
         lattice = self.fields.sweeps.lattice
         n = int(np.clip(N_UPDATES // lattice.n_pixels, FEWEST_FIELDS, MOST_FIELDS))
         drawn = [self.fields.draw(anchor, n, tune=TUNE) for anchor in anchors]
-        self._set(chains, fit_constant(
+        self._set(fit_constant(
             anchors, drawn, factor, n_pixels=float(lattice.n_pixels), n_pairs=lattice.n_pairs
         ))  # fmt: skip
 
-    def _give_up(self, chains: list[FieldChain], reason: str) -> None:
+    def _give_up(self, reason: str) -> None:
         self.theta, self.is_settled = None, True
-        self._set(chains, None, reason)
+        self._set(None, reason)
 
-    def _set(self, chains: list[FieldChain], field: ExternalField | None, reason: str = "") -> None:
-        for chain in chains:
-            chain.problem = chain.problem._replace(field=field, equal=reason)
-            if field is None:
+    def _set(self, external: ExternalField | None, reason: str = "") -> None:
+        for chain in self.chains:
+            chain.problem = chain.problem._replace(external=external, equal=reason)
+            if external is None:
                 chain.logits = np.zeros_like(chain.logits)
 
     def _search(self, statistics: Array) -> tuple[Array, Array] | None:
@@ -172,13 +175,13 @@ class AnchorSearch:
             theta = np.append(logs[:-1] - logs[-1], self.problem.beta or 0.0)
         return search(self.fields, theta, Asked(statistics, concentration, self.problem.beta, self.critical))
 
-    def _is_ordered(self, chains: list[FieldChain], statistics: Array) -> bool:
+    def _is_ordered(self, statistics: Array) -> bool:
         lattice = self.fields.sweeps.lattice
         shares = np.append(statistics[:-1], 0.0) / lattice.n_pixels
         shares[-1] = 1 - shares.sum()
         chance = float((shares**2).sum())
         excess = (statistics[-1] / max(lattice.n_pairs, 1.0) - chance) / max(1 - chance, 1e-9)
-        return excess > EXCESS and min(chain.beta for chain in chains) > self.critical
+        return excess > EXCESS and min(chain.beta for chain in self.chains) > self.critical
 
 
 def thetas_of(steps: Steps) -> Array:

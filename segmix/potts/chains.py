@@ -4,7 +4,6 @@ y_i | z_i = k is of class k's interval probabilities (or density), p(z | beta) =
 Means stay in ascending order, each between its neighbors.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,14 +11,14 @@ from numpy.typing import NDArray
 
 from ..errors import OptionError
 from ..imaging.levels import Levels
-from ..mixture.chains import Steps, Stream, generator, join
+from ..mixture.chains import Steps, Stream, generator, generator_at, state_of
 from ..mixture.class_kernels import Model
 from ..mixture.density import Parameters, Target, observe, unpack
 from ..mixture.gibbs import model_of
 from ..mixture.modes import find_modes
 from ..mixture.priors import Priors
-from ..mixture.threads import in_threads
 from .external import ExternalField, log_weights
+from .fields import FieldState
 from .keeping import Keeper
 from .lattice import OUTSIDE, Lattice
 from .normalizer import Normalizer, highest_beta, normalizer_of
@@ -35,7 +34,6 @@ WARM_SWEEPS = 5  # of labels alone, before anything else moves
 FIRST_BETA = 0.5
 SEEN_EVERY = 4  # sweeps between two additions to the pixels' probabilities
 MAX_SEEN = 1 << 16  # additions that a counter holds
-PIECE = 2 * 10**7  # pixels drawn by a chain between two chances to interrupt
 EMPTY = 1e-12  # the weight of a class without pixels, where a logarithm is taken
 STARTS = ("mixture", "random", "one class")
 
@@ -52,7 +50,7 @@ class Problem(NamedTuple):
     normalizer: Normalizer | None
     beta: float | None
     pseudo: tuple[PseudoLikelihood, States] | None = None
-    field: ExternalField | None = None
+    external: ExternalField | None = None
     equal: str = ""
 
     @property
@@ -61,8 +59,16 @@ class Problem(NamedTuple):
         return self.sweeps.n_classes
 
 
-def pose(levels: Levels, *, n_classes: int, priors: Priors, options: PottsOptions, seed: int) -> Problem:
-    """Lay an image out on its lattice, and find the normalizing constant where beta is inferred."""
+def pose(
+    levels: Levels,
+    *,
+    n_classes: int,
+    priors: Priors,
+    options: PottsOptions,
+    seed: int,
+    normalizer: Normalizer | None = None,
+) -> Problem:
+    """Lay an image out on its lattice, and find or take the normalizing constant where beta is inferred."""
     index = levels.index
     domain = index >= 0
     spacing = None if options.spacing == "image" else options.spacing
@@ -77,7 +83,8 @@ def pose(levels: Levels, *, n_classes: int, priors: Priors, options: PottsOption
         return Problem(sweeps, target, model, None, fixed)
     if options.beta == "pseudo":
         return Problem(sweeps, target, model, None, None, _pseudo_of(lattice, n_classes))
-    return Problem(sweeps, target, model, normalizer_of(lattice, n_classes, seed=seed), None)
+    normalizer = normalizer or normalizer_of(lattice, n_classes, seed=seed)
+    return Problem(sweeps, target, model, normalizer, None)
 
 
 def _pseudo_of(lattice: Lattice, n_classes: int) -> tuple[PseudoLikelihood, States]:
@@ -91,27 +98,41 @@ def _pseudo_of(lattice: Lattice, n_classes: int) -> tuple[PseudoLikelihood, Stat
 
 
 class FieldChain:
-    """One chain: labels, means, stds and beta, and the generators they are drawn with."""
+    """One chain: labels, means, stds and beta, and the generators they are drawn with.
+
+    It begins at the mixture's parameters, or goes on from where it stood.
+    """
 
     keeper: Keeper | None = None  # is shown the labels of every step
+    free = True  # whether weights and beta are drawn
 
-    def __init__(self, problem: Problem, start: Parameters, *, seed: int, number: int) -> None:
-        self.problem, self.number = problem, 0
+    def __init__(self, problem: Problem, start: Parameters | FieldState, *, seed: int, number: int) -> None:
+        begins = isinstance(start, Parameters)
+        state = (
+            first_state(problem, start, seed=seed, number=number) if isinstance(start, Parameters) else start
+        )
+        self.problem, self.number = problem, state.number
         self.keys = keys_of(seed, Stream.LABELS, number)
-        self.rng = generator(seed, Stream.FIELD, number)
-        self.means, self.stds = start.means.copy(), start.stds.copy()
+        self.rng = generator_at(state.generator)
+        self.means, self.stds = state.means.copy(), state.stds.copy()
         self.table = problem.sweeps.prepare()
-        self.labels = _first_labels(problem, start, STARTS[number % len(STARTS)], seed=seed, number=number)
-        self.beta = FIRST_BETA if problem.beta is None else problem.beta
-        self.logits, self.free = np.zeros(problem.n_classes), True
-        self.seen, self.n_seen = UNSEEN, 0
-        for _ in range(WARM_SWEEPS):
+        self.labels, self.beta, self.logits = state.labels.copy(), state.beta, state.logits.copy()
+        self.seen, self.n_seen = UNSEEN, state.n_seen
+        for _ in range(WARM_SWEEPS if begins else 0):
             self._sweep(UNSEEN)
 
-    def watch_pixels(self) -> None:
-        """Begin anew to add up the pixels' probabilities."""
+    @property
+    def state(self) -> FieldState:
+        """Where the chain stands; its labels are the chain's own, which change as it goes on."""
+        return FieldState(
+            self.number, self.n_seen, self.beta, state_of(self.rng),
+            self.means.copy(), self.stds.copy(), self.logits.copy(), self.labels,
+        )  # fmt: skip
+
+    def watch_pixels(self, n_seen: int = 0) -> None:
+        """Begin to add up the pixels' probabilities, anew or after so many sweeps added elsewhere."""
         self.seen = np.zeros((self.problem.n_classes - 1, *self.labels.shape), np.uint32)
-        self.n_seen = 0
+        self.n_seen = n_seen
 
     def run(self, n: int) -> Steps:
         """Make n steps: weights are the fractions of pixels in each class, each part (n, ...)."""
@@ -157,7 +178,7 @@ class FieldChain:
         sizes = counts.sum(axis=0)
         if not self.free:
             pass
-        elif problem.field is not None:
+        elif problem.external is not None:
             self._draw_field(np.array([*sizes[:-1], agreements], np.float64))
         elif problem.normalizer is not None:
             self.beta = problem.normalizer.draw_beta(agreements, rng=self.rng)
@@ -181,10 +202,10 @@ class FieldChain:
 
     def _draw_field(self, statistics: Array) -> None:
         problem = self.problem
-        assert problem.field is not None
+        assert problem.external is not None
         concentration = problem.target.priors.weights.parameters[0]
         highest = highest_beta(problem.sweeps.lattice, problem.n_classes)
-        self.move_to(problem.field.draw(
+        self.move_to(problem.external.draw(
             self.theta, statistics, concentration,
             fixed_beta=problem.beta is not None, highest=highest, rng=self.rng,
         ))  # fmt: skip
@@ -212,6 +233,20 @@ def class_shares(target: Target, means: Array, stds: Array) -> Array:
     return np.ascontiguousarray(shares[:, observed.columns].T)
 
 
+def first_state(problem: Problem, start: Parameters, *, seed: int, number: int) -> FieldState:
+    """Where a chain begins: the mixture's parameters, and labels unlike those of the next chains."""
+    return FieldState(
+        number=0,
+        n_seen=0,
+        beta=FIRST_BETA if problem.beta is None else problem.beta,
+        generator=state_of(generator(seed, Stream.FIELD, number)),
+        means=start.means,
+        stds=start.stds,
+        logits=np.zeros(problem.n_classes),
+        labels=_first_labels(problem, start, STARTS[number % len(STARTS)], seed=seed, number=number),
+    )
+
+
 def _first_labels(problem: Problem, start: Parameters, how: str, *, seed: int, number: int) -> Planes:
     """Labels far apart from chain to chain: the mixture's, random ones, all of the largest class."""
     sweeps, shape = problem.sweeps, problem.sweeps.lattice.shape
@@ -230,17 +265,3 @@ def start_parameters(problem: Problem, *, seed: int) -> Parameters:
     """The mixture's best mode, labels being strangers to each other: (n_classes,) each."""
     mode = find_modes(problem.target, problem.n_classes, rng=generator(seed, Stream.MODES))[0]
     return unpack(mode.point)
-
-
-def run_chains(chains: list[FieldChain], n: int) -> Steps:
-    """Make n steps of every chain, in threads and in pieces, so that an interruption is heard."""
-    pieces, piece = [], max(1, PIECE // chains[0].labels.size)
-    for begun in range(0, n, piece):
-        rows = in_threads(partial(_run, n=min(piece, n - begun)), chains)
-        parts: list[Any] = list(zip(*rows, strict=True))
-        pieces.append(Steps(*(None if part[0] is None else np.stack(part) for part in parts)))  # type: ignore[arg-type]
-    return join(pieces)
-
-
-def _run(chain: FieldChain, n: int) -> Steps:
-    return chain.run(n)

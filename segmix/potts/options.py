@@ -32,6 +32,11 @@ class PottsOptions:
     spacing: Literal["image"] | tuple[float, ...] | None = "image"
     weights: Literal["infer", "equal"] = "infer"
 
+    @property
+    def distances(self) -> tuple[float, ...] | None:
+        """The spacing in numbers; None where it is not told by these."""
+        return self.spacing if isinstance(self.spacing, tuple) else None
+
     def __post_init__(self) -> None:
         if isinstance(self.beta, str):
             known = self.beta in ("infer", "pseudo")

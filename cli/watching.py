@@ -1,0 +1,102 @@
+"""A run on its way: its progress on the terminal, its checkpoints, and Ctrl-C."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from segmix.checkpoints import Checkpoints
+from segmix.errors import OutputError, SegmixError
+from segmix.mixture.chains import Watch
+from segmix.posterior import Posterior
+from segmix.targets import check_file
+
+from .console import Console, Show
+from .interruptions import interruptions
+
+SECONDS = 1.0  # between two looks at R-hat
+SHARE = 50  # times what the last look took, at least, for the next
+FEWEST = 20  # draws that an R-hat is made of
+
+
+def checkpoints_beside(
+    target: Path, every: float | None, *, overwrite: bool, inputs: list[str], goes_on: bool = False
+) -> Checkpoints | None:
+    """Checkpoints beside the target, whose place is free or may be used; None if none are wanted.
+
+    A run that ``goes_on`` may use that of its input, the first of ``inputs``.
+    """
+    if not every:
+        return None
+    path = target.with_name(f"{target.name}.checkpoint.nc")
+    own = goes_on and path.is_file() and path.samefile(inputs[0])
+    if path.is_file() and not path.is_symlink() and not overwrite and not own:
+        raise OutputError(
+            f"{path}: a checkpoint of an earlier run is there; segmix continue goes on with it, "
+            "--overwrite discards it"
+        )
+    check_file(path, overwrite=True, keep=[] if own else inputs)
+    return Checkpoints(path, every, replaces=overwrite or own)
+
+
+@contextmanager
+def watched(
+    name: str, checkpoints: Checkpoints | None, console: Console, show: Show
+) -> Iterator[Watch[Posterior]]:
+    """Yield what shows progress, hears interruptions and writes checkpoints, one more when interrupted."""
+    detail = SweepMeter().detail if console.shows_progress else lambda _: ""
+
+    def watch(done: int, draws: int, so_far: Callable[[], Posterior]) -> None:
+        show(name, done, draws, detail(so_far))
+        if checkpoints and done:
+            checkpoints.watch(done, draws, so_far)
+        interruptions.check()
+
+    try:
+        yield watch
+    except KeyboardInterrupt:
+        if checkpoints:
+            _keep(checkpoints, console)
+        raise
+
+
+def _keep(checkpoints: Checkpoints, console: Console) -> None:
+    """Write what is drawn unless that takes too long, and tell where it is."""
+    with suppress(KeyboardInterrupt, SegmixError):  # then the one before stands
+        checkpoints.write()
+    if checkpoints.n_draws:
+        console.warning(
+            f"interrupted; {checkpoints.path} holds {checkpoints.n_draws} draws a chain, "
+            "segmix continue goes on with them"
+        )
+
+
+class SweepMeter:
+    """How fast the sweeps of a field go, and how far apart its chains are, looked at now and then."""
+
+    def __init__(self) -> None:
+        self.text, self._looked, self._steps, self._pause = "", -math.inf, 0, SECONDS
+
+    def detail(self, so_far: Callable[[], Posterior]) -> str:
+        """Return sweeps a second of each chain and the largest R-hat, such as "210 sweeps/s, R-hat 1.02"."""
+        began = time.monotonic()
+        passed = began - self._looked
+        if passed < self._pause:
+            return self.text
+        posterior = so_far()
+        steps = (posterior.tune + posterior.n_draws) * posterior.thinned
+        if posterior.steps.agreements is not None:
+            parts = [f"{(steps - self._steps) / passed:.3g} sweeps/s"] if math.isfinite(passed) else []
+            parts += ["tune"] if not posterior.n_draws else _worst(posterior)
+            self.text = ", ".join(parts)
+        self._looked, self._steps = time.monotonic(), steps
+        self._pause = max(SECONDS, SHARE * (self._looked - began))
+        return self.text
+
+
+def _worst(posterior: Posterior) -> list[str]:
+    """The largest R-hat of all numbers, where draws are enough for one."""
+    if posterior.n_draws < FEWEST:
+        return []
+    return [f"R-hat {max(row.r_hat for row in posterior.summary().values()):.3f}"]
