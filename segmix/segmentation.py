@@ -115,13 +115,15 @@ class Segmentation:
         Returns
         -------
         Segmentation
-            Of all draws, its pixels' probabilities included, bit for bit those of one longer run. What was
-            added is listed in ``options["extended"]``.
+            Of all draws, its pixels' probabilities included, bit for bit those of one longer run, but without
+            label draws, which were of the first ones. What was added is listed in ``options["extended"]``.
         """
         posterior = self.posterior.extend(draws, watch=watch)
         pixels = posterior.state.probabilities() if isinstance(posterior.state, Fields) else None
         options = {**self.options, "extended": [*self.options.get("extended", ()), int(draws)]}
-        return replace(self, posterior=posterior, pixel_probabilities=pixels, options=options)
+        return replace(
+            self, posterior=posterior, pixel_probabilities=pixels, options=options, label_draws=None
+        )
 
     def areas(self) -> list[Area]:
         """Pixels and fraction of each class with posterior mean, sd and central 94 % interval.

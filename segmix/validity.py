@@ -14,6 +14,8 @@ from .potts.lattice import OUTSIDE
 
 SEAL = b"segmix sha256 "
 
+BY_CLASS = ("weights", "means", "stds", "field")
+
 
 def seal_of(data: memoryview) -> bytes:
     """Return what is to stand behind the bytes, with their digest; HDF5 does not look beyond its own end."""
@@ -53,11 +55,11 @@ def check_posterior(posterior: Posterior) -> None:
 
 def _check_steps(steps: Steps, least: int) -> None:
     shape = steps.means.shape
-    parts = [part for part in steps if part is not None]
+    parts = {name: part for name, part in steps._asdict().items() if part is not None}
     rules = {
-        "draws that are no numbers": all(part.dtype.kind in "fb" for part in parts),
+        "draws that are no numbers": all(part.dtype.kind in "fb" for part in parts.values()),
         "draws of several shapes": len(shape) == 3
-        and all(part.shape == (shape if i < 3 else shape[:2]) for i, part in enumerate(parts)),
+        and all(part.shape == (shape if name in BY_CLASS else shape[:2]) for name, part in parts.items()),
         "no draws": min(shape, default=0) >= least,
     }
     _refuse(rules)
