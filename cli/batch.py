@@ -45,6 +45,7 @@ class Request:
     beta: str
     connectivity: int
     spacing: str
+    keep_labels: int | None
     sampler: str
     draws: int
     tune: int | None
@@ -205,7 +206,10 @@ def _model(request: Request) -> dict[str, Any]:
         "priors": parse_prior(request.prior),
         "quantization": parse_quantization(request.quantization),
         "preprocess": parse_steps(request.preprocess),
-        "spatial": parse_spatial(request.spatial, request.beta, request.connectivity, request.spacing),
+        "spatial": parse_spatial(
+            request.spatial, request.beta, request.connectivity, request.spacing, request.keep_labels
+        ),
+        "keep_labels": request.keep_labels,
         "sampler": request.sampler,
         "draws": request.draws,
         "tune": request.tune,

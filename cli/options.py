@@ -82,6 +82,15 @@ Connectivity = Annotated[
         min=1, max=3, rich_help_panel=MODEL, help="With --spatial, neighbors: 1 for 4 (6), 2 for 8 (18)."
     ),
 ]
+KeepLabels = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        rich_help_panel=MODEL,
+        help="With --spatial, keep so many draws of the labels, for intervals of components and boundaries.",
+    ),
+]
 
 Spacing = Annotated[
     str,

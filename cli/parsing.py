@@ -115,16 +115,17 @@ def _number(text: str) -> float:
     return value if isfinite(value) else nan
 
 
-def parse_spatial(spatial: bool, beta: str, connectivity: int, spacing: str) -> Any:
+def parse_spatial(spatial: bool, beta: str, connectivity: int, spacing: str, keep_labels: int | None) -> Any:
     """Return what `segmix.segment` takes as ``spatial``."""
     if not spatial:
-        given = {
-            "--beta": beta != "infer",
-            "--connectivity": connectivity != 1,
-            "--spacing": spacing != "image",
-        }
-        for option in (name for name, differs in given.items() if differs):
-            raise OptionError(f"{option} is of labels that hang together; add --spatial, or leave it out")
+        options = (
+            ("--beta", beta != "infer"),
+            ("--connectivity", connectivity != 1),
+            ("--spacing", spacing != "image"),
+            ("--keep-labels", keep_labels is not None),
+        )
+        for given in (name for name, is_given in options if is_given):
+            raise OptionError(f"{given} is of labels that hang together; add --spatial, or leave it out")
         return False
     from segmix import PottsOptions
 

@@ -18,7 +18,7 @@ The folder gets labels, mask, probabilities, entropy, overlay, fit, posterior an
 
   segmix segment dim.png -o out --preprocess background:25 --preprocess gaussian:1
 
-  segmix segment noisy.png -o out --spatial
+  segmix segment noisy.png -o out --spatial --keep-labels 100
 
   segmix segment stack.npy -o out --spatial --spacing 3,1,1 --doublings 6 --every 60
 
@@ -40,6 +40,7 @@ def segment(
     beta: o.Beta = "infer",
     connectivity: o.Connectivity = 1,
     spacing: o.Spacing = "image",
+    keep_labels: o.KeepLabels = None,
     sampler: o.Sampler = o.SamplerName.independence,
     draws: o.Draws = 1000,
     tune: o.Tune = None,
@@ -74,6 +75,7 @@ def segment(
         beta=beta,
         connectivity=connectivity,
         spacing=spacing,
+        keep_labels=keep_labels,
         sampler=sampler.value,
         draws=draws,
         tune=tune,

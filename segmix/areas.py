@@ -46,12 +46,20 @@ def draw_areas(posterior: Posterior, levels: Levels, *, rng: np.random.Generator
     return areas
 
 
-def summarize_areas(draws: NDArray[np.int64], means: Array) -> list[Area]:
+def summarize_areas(draws: NDArray[np.int64], means: Array | None = None) -> list[Area]:
     """Summarize draws of areas (n, n_classes); ``means`` (n_classes,) are their exact posterior means."""
     total = int(draws[0].sum())
-    low, high = np.quantile(draws, (0.03, 0.97), axis=0)
     rows = []
-    for k, mean in enumerate(means.tolist()):
-        pixels = Estimate(mean, float(draws[:, k].std(ddof=1)), float(low[k]), float(high[k]))
+    for k in range(draws.shape[1]):
+        pixels = summarize_draws(draws[:, k])
+        if means is not None:
+            pixels = pixels._replace(mean=float(means[k]))
         rows.append(Area(k, pixels, Estimate(*(value / total for value in pixels))))
     return rows
+
+
+def summarize_draws(draws: NDArray[np.int64] | Array) -> Estimate:
+    """Summarize draws (n,) of one number; one draw has no sd, which is NaN then."""
+    low, high = np.quantile(draws, (0.03, 0.97)).tolist()
+    sd = float(draws.std(ddof=1)) if len(draws) > 1 else np.nan
+    return Estimate(float(draws.mean()), sd, low, high)

@@ -137,9 +137,10 @@ def sample_spatial(
     priors: Priors,
     options: PottsOptions,
     plan: Plan,
+    keep_labels: int | None = None,
     watch: Watch[Posterior] | None = None,
-) -> tuple[Posterior, NDArray[np.float32]]:
-    """Sample a picture's hidden Potts field; the posterior, and p(z = k | y) of its pixels.
+) -> tuple[Posterior, NDArray[np.float32], NDArray[np.uint8] | None]:
+    """Sample a picture's hidden Potts field; the posterior, p(z = k | y) of its pixels, and label draws.
 
     ``watch`` is as in `sample`, and told of 0 draws during the tune.
     """
@@ -152,9 +153,10 @@ def sample_spatial(
         options=options,
         plan=plan,
         source=data.source,
+        keep_labels=keep_labels,
         watch=_told(data, plan, watch),
     )
-    return _posterior(data, plan, found.run), found.probabilities
+    return _posterior(data, plan, found.run), found.probabilities, found.labels
 
 
 def _told(data: Data, plan: Plan, watch: Watch[Posterior] | None) -> Watch[Run] | None:

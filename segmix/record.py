@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import __version__
-from .areas import Area
+from .areas import Area, Estimate
 from .diagnostics import ParameterSummary
 from .imaging.image import Image
 from .imaging.levels import Levels
 from .mixture.density import log_table, observe
 from .mixture.judgment import PARAMETERS
 from .posterior import Posterior
+from .shapes import Shapes
 
 Array = NDArray[np.float64]
 
@@ -25,6 +26,7 @@ SCHEMA = 1
 MIN_DISTANCE = 1.0  # of neighboring means in root-mean-square stds; below, the sum of both has one peak
 MIN_PIXELS, MIN_SHARE = 10, 1e-3
 MIN_EXCESS = 0.1  # of agreeing neighbor pairs over chance, for labels to hang together
+MIN_LABEL_DRAWS = 33  # the range of n independent draws holds (n - 1) / (n + 1), 94 % from here on
 _BAND_DRAWS = 200
 _SMOOTHING = ("gaussian", "median", "nlm", "tv")
 _LIBRARIES = ("numpy", "scipy", "numba", "scikit-image", "pillow", "tifffile")
@@ -36,6 +38,7 @@ def summarize_segmentation(
     posterior: Posterior,
     areas: Sequence[Area],
     foreground: tuple[int, ...],
+    shapes: Shapes | None = None,
 ) -> dict[str, Any]:
     """Collect image (original and preprocessed), model, classes, verdict, versions; finite numbers only."""
     known = _describe_posterior(posterior)
@@ -44,8 +47,9 @@ def summarize_segmentation(
         row | {"area_pixels": area.pixels._asdict(), "area_fraction": area.fraction._asdict()}
         for row, area in zip(known["classes"], areas, strict=True)
     ]
-    cautions = find_cautions(posterior, areas, images[1].steps)
+    cautions = find_cautions(posterior, areas, images[1].steps, shapes)
     image = {"image": _describe_image(*images, levels)}
+    known |= {"shapes": shapes.to_dict()} if shapes else {}
     return _as_finite(image | known | {"classes": classes, "cautions": cautions})
 
 
@@ -137,7 +141,9 @@ def _describe_coupling(posterior: Posterior) -> dict[str, Any]:
     return {"coupling": {name: row._asdict() for name, row in rows.items() if row is not None}}
 
 
-def find_cautions(posterior: Posterior, areas: Sequence[Area], steps: Sequence[str]) -> list[str]:
+def find_cautions(
+    posterior: Posterior, areas: Sequence[Area], steps: Sequence[str], shapes: Shapes | None = None
+) -> list[str]:
     """Say where classes overlap or have hardly any pixels, and where intervals are too narrow."""
     means, stds = posterior.means.mean(axis=(0, 1)), posterior.stds.mean(axis=(0, 1))
     distances = np.diff(means) / np.sqrt((stds[1:] ** 2 + stds[:-1] ** 2) / 2)
@@ -154,6 +160,9 @@ def find_cautions(posterior: Posterior, areas: Sequence[Area], steps: Sequence[s
         if area.pixels.mean < MIN_PIXELS or area.fraction.mean < MIN_SHARE
     ]
     cautions += _loose_labels(posterior)
+    if shapes is not None and shapes.n_draws < MIN_LABEL_DRAWS:
+        few = f"few label draws, {shapes.n_draws} and not {MIN_LABEL_DRAWS}; keep more"
+        cautions.append(f"intervals of components and boundaries rest on {few}")
     smoothing = [step for step in steps if step.partition(":")[0] in _SMOOTHING]
     return cautions + [
         f"intervals are too narrow: {step} makes neighboring pixels alike, and the model takes them for "
@@ -179,16 +188,34 @@ def to_json(record: dict[str, Any], *, one_line: bool = False) -> str:
     return json.dumps(_finite(record), allow_nan=False, **layout)
 
 
-def format_table(posterior: Posterior, areas: Sequence[Area], foreground: tuple[int, ...]) -> str:
-    """Lay out the classes with their 94 % intervals, and the verdict."""
+def format_table(
+    posterior: Posterior, areas: Sequence[Area], foreground: tuple[int, ...], shapes: Shapes | None = None
+) -> str:
+    """Lay out the classes with their 94 % intervals, the boundaries where known, and the verdict."""
     rows: list[tuple[str, ...]] = [(*_HEADER, "area (pixels)")]
     for area in areas:
         label, *cells = _row(posterior, area.label)
         mark = "*" if area.label in foreground else " "
-        pixels = f"{area.pixels.mean:.0f} [{area.pixels.low:.0f}, {area.pixels.high:.0f}]"
-        rows.append((label + mark, *cells, pixels))
+        rows.append((label + mark, *cells, _rounded(area.pixels)))
+    lines = [] if shapes is None else _shape_lines(shapes)
+    if shapes is not None:
+        counts = ("components", *(_rounded(row.number) for row in shapes.components))
+        rows = [(*row, count) for row, count in zip(rows, counts, strict=True)]
     legend = "* foreground; brackets hold 94 % of the posterior"
-    return "\n".join([*lay_out(rows), legend, *_verdict_lines(posterior)])
+    return "\n".join([*lay_out(rows), *lines, legend, *_verdict_lines(posterior)])
+
+
+def _rounded(number: Estimate) -> str:
+    return f"{number.mean:.0f} [{number.low:.0f}, {number.high:.0f}]"
+
+
+def _shape_lines(shapes: Shapes) -> list[str]:
+    """Boundaries between classes that touch, and how many draws they and the components rest on."""
+    unit = "pixels" if shapes.spacing is None else "units of spacing"
+    found = [row for row in shapes.boundaries if row.pairs.mean > 0]
+    rows = [("boundary", "pairs", f"length ({unit})" if shapes.ndim == 2 else f"area ({unit}, squared)")]
+    rows += [("{}-{}".format(*row.labels), _rounded(row.pairs), _interval(row.length)) for row in found]
+    return [*(lay_out(rows) if found else []), f"components and boundaries: {shapes.n_draws} label draws"]
 
 
 def format_parameters(posterior: Posterior) -> str:
@@ -222,7 +249,7 @@ def lay_out(rows: Sequence[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def _interval(row: ParameterSummary) -> str:
+def _interval(row: ParameterSummary | Estimate) -> str:
     """The mean and interval, to the digits that the interval resolves."""
     width = row.high - row.low
     digits = int(np.clip(2 - np.floor(np.log10(width)), 0, 9)) if width > 0 else 3

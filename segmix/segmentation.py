@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from . import record
 from .areas import Area, draw_areas, summarize_areas
-from .errors import InputError
+from .errors import OptionError
 from .imaging.image import Image
 from .imaging.levels import Levels
 from .mixture.chains import Stream, Watch, generator
@@ -21,6 +21,7 @@ from .netcdf import write_posterior
 from .outputs import staged_folder
 from .posterior import Posterior
 from .potts.fields import Fields
+from .shapes import Boundary, Components, Shapes, find_boundaries, find_components
 from .targets import SUMMARY
 
 Array = NDArray[np.float64]
@@ -46,6 +47,9 @@ class Segmentation:
         What was asked for, ready for JSON; with the picture it repeats the run.
     pixel_probabilities : (n_classes, *shape) float32 or None
         Where labels hang together, p(z = k | y) of every pixel; else a pixel's level tells it.
+    label_draws : (n, *shape) uint8 or None
+        Draws of the labels, 255 outside the domain, where they were kept (``keep_labels``). The i-th is of
+        draw d of chain c, (c, d) = divmod((2 i + 1) m // (2 n), n_draws) with m draws of all chains.
     """
 
     original: Image
@@ -55,6 +59,7 @@ class Segmentation:
     foreground: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     pixel_probabilities: NDArray[np.float32] | None = None
+    label_draws: NDArray[np.uint8] | None = None
 
     @property
     def n_classes(self) -> int:
@@ -111,7 +116,7 @@ class Segmentation:
         -------
         Segmentation
             Of all draws, its pixels' probabilities included, bit for bit those of one longer run. What was
-            added is listed in ``options["extended"]``.
+            added is listed in ``options["extended"]``. Kept label draws stay those of before.
         """
         posterior = self.posterior.extend(draws, watch=watch)
         pixels = posterior.state.probabilities() if isinstance(posterior.state, Fields) else None
@@ -129,36 +134,84 @@ class Segmentation:
     @cached_property
     def _areas(self) -> list[Area]:
         if self.pixel_probabilities is not None:
-            fractions = self.posterior.pooled()[0]
-            means = np.nansum(self.pixel_probabilities, axis=tuple(range(1, self.image.pixels.ndim + 1)))
-            drawn = np.rint(fractions * self.levels.n_pixels).astype(np.int64)
-            return summarize_areas(drawn, means.astype(np.float64))
+            fractions = self.posterior.pooled()[0]  # of the labels of every draw
+            return summarize_areas(np.rint(fractions * self.levels.n_pixels).astype(np.int64))
         rng = np.random.default_rng(np.random.SeedSequence(self.posterior.seed, spawn_key=(_AREAS_STREAM,)))
         draws = draw_areas(self.posterior, self.levels, rng=rng)
         return summarize_areas(draws, self.table @ self.levels.counts.astype(np.float64))
 
+    def components(self, *, min_pixels: int = 1) -> list[Components]:
+        """Count the connected components of each class, with posterior mean, sd and central 94 % interval.
+
+        Neighbors are those of the fit; pieces of fewer pixels than ``min_pixels`` do not count.
+
+        Raises
+        ------
+        OptionError
+            If no label draws were kept (``segment(..., spatial=True, keep_labels=100)``).
+        """
+        draws, connectivity, _ = self._kept("components")
+        return find_components(draws, self.n_classes, connectivity=connectivity, min_pixels=min_pixels)
+
+    def boundaries(self) -> list[Boundary]:
+        """Measure the boundary of every two classes, with posterior mean, sd and central 94 % interval.
+
+        Neighbor pairs of both classes, and the length (of a volume the area) by the Cauchy-Crofton formula,
+        in units of the spacing if there is one, else in pixels. Edges of picture and domain don't count.
+
+        Raises
+        ------
+        OptionError
+            If no label draws were kept (``segment(..., spatial=True, keep_labels=100)``).
+        """
+        draws, connectivity, spacing = self._kept("boundaries")
+        return find_boundaries(draws, self.n_classes, connectivity=connectivity, spacing=spacing)
+
+    def _kept(self, name: str) -> tuple[NDArray[np.uint8], int, tuple[float, ...] | None]:
+        """The label draws, and the connectivity and spacing of their neighbors."""
+        if self.label_draws is None:
+            raise OptionError(
+                f"{name} needs draws of labels that hang together, and none were kept; segment with "
+                "spatial=True, keep_labels=100, say (--spatial --keep-labels 100)"
+            )
+        asked = self.options["spatial"]
+        return self.label_draws, asked["connectivity"], self.image.spacing or asked["spacing"]
+
+    @cached_property
+    def _shapes(self) -> Shapes | None:
+        if self.label_draws is None:
+            return None
+        draws, _, spacing = self._kept("shapes")
+        return Shapes(len(draws), draws[0].ndim, spacing, self.components(), self.boundaries())
+
     def summary(self) -> dict[str, Any]:
         """Everything but the pictures, ready for JSON: image, classes with intervals, verdict, versions."""
         numbers = record.summarize_segmentation(
-            (self.original, self.image), self.levels, self.posterior, self.areas(), self.foreground
+            (self.original, self.image),
+            self.levels,
+            self.posterior,
+            self.areas(),
+            self.foreground,
+            self._shapes,
         )
         return numbers | {"options": dict(self.options)}
 
     @property
     def cautions(self) -> list[str]:
         """Where classes overlap or have hardly any pixels, and where intervals are too narrow."""
-        return record.find_cautions(self.posterior, self.areas(), self.image.steps)
+        return record.find_cautions(self.posterior, self.areas(), self.image.steps, self._shapes)
 
     def table_text(self) -> str:
         """The classes with their intervals and the verdict, as lines of text."""
-        return record.format_table(self.posterior, self.areas(), self.foreground)
+        return record.format_table(self.posterior, self.areas(), self.foreground, self._shapes)
 
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write a folder with all results, whole or not at all.
 
         labels.png (a palette picture whose indexes are the labels), mask.png (0 and 255), probabilities.tif
         (float32, classes x rows x cols), entropy.png, overlay.png, fit.png, posterior.nc and summary.json.
-        For a volume labels and mask are TIFF files, and the pictures show the middle plane.
+        For a volume labels and mask are TIFF files, and the pictures show the middle plane. Label draws that
+        were kept go to label_draws.tif (uint8, draws x rows x cols, compressed).
 
         Raises
         ------
@@ -184,6 +237,9 @@ class Segmentation:
         index, colors = self._entropy_picture()
         write_png(folder / "entropy.png", self._plane(index), palette=colors)
         write_tiff(folder / "probabilities.tif", self.probabilities, axes="C" + self.image.axes)
+        if self.label_draws is not None:
+            axes = "I" + self.image.axes
+            write_tiff(folder / "label_draws.tif", self.label_draws, axes=axes, compress=True)
         write_posterior(folder / "posterior.nc", self.posterior)
         files = sorted([*os.listdir(folder), SUMMARY])
         (folder / SUMMARY).write_text(
@@ -255,25 +311,6 @@ class Segmentation:
             f'<figure><img alt="foreground of {name}" src="data:image/png;base64,{data}">'
             f"<figcaption><pre>{html.escape(self.table_text())}</pre></figcaption></figure>"
         )
-
-
-def segmentation_of(posterior: Posterior, *, foreground: tuple[int, ...]) -> Segmentation:
-    """What the posterior of labels that hang together says of its picture, the pixels at their levels.
-
-    Raises
-    ------
-    InputError
-        If there are too few draws for probabilities of the pixels.
-    """
-    held, levels = posterior.state, posterior.levels
-    if not isinstance(held, Fields):
-        raise InputError(f"{posterior.source}: the posterior holds no picture; segment it anew")
-    pixels = levels.values[levels.codes]
-    if (pixels == np.clip(np.rint(pixels), 0, 65535)).all():
-        pixels = pixels.astype(np.uint8 if pixels.max() <= 255 else np.uint16)
-    image = Image(pixels, "ZYX"[-pixels.ndim :], held.options.distances, held.domain, posterior.source)
-    asked = {"spatial": asdict(held.options)}
-    return Segmentation(image, image, levels, posterior, foreground, asked, held.probabilities())
 
 
 def entropy_of(probabilities: NDArray[Any]) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .errors import ConvergenceWarning, OptionError, check_whole
+from .errors import ConvergenceWarning, InputError, OptionError, check_whole
 from .fitting import Data, Rng, checked, preprocessed, sample, sample_spatial, seed_of
 from .imaging.image import Image, as_image
 from .imaging.levels import Quantization, count_levels
@@ -18,6 +18,8 @@ from .mixture.chains import Watch
 from .mixture.plan import DOUBLINGS, SPATIAL, Plan, Sampler, check_classes
 from .mixture.priors import Priors
 from .posterior import Posterior
+from .potts.fields import Fields
+from .potts.keeping import check_keeping
 from .potts.options import PottsOptions
 from .segmentation import Segmentation
 
@@ -39,6 +41,7 @@ def segment(
     preprocess: Sequence[str] | str | None = (),
     domain: ArrayLike | None = None,
     spatial: bool | PottsOptions = False,
+    keep_labels: int | None = None,
     until_converged: bool = True,
     doublings: int = DOUBLINGS,
     watch: Watch[Posterior] | None = None,
@@ -67,6 +70,9 @@ def segment(
         The pixels that count.
     spatial : bool or PottsOptions
         Whether labels of neighbors hang together (a Potts prior), how strongly inferred from this picture.
+    keep_labels : int, optional
+        With ``spatial``, how many draws of the labels to keep, evenly spaced over the draws of all chains,
+        for ``Segmentation.components`` and ``boundaries``. A byte a pixel each, 2 GiB at most in all.
     until_converged : bool
         Whether a run that has not converged is doubled. If not, just these draws are made, and no other
         sampler takes over.
@@ -104,7 +110,7 @@ def segment(
     >>> int((result.mask != truth).sum()), result.posterior.converged
     (9, True)
     """
-    potts = _checked_spatial(spatial, sampler)
+    potts = _checked_spatial(spatial, sampler, keep_labels)
     seed = seed_of(rng)
     plan = Plan(
         SPATIAL if potts else sampler, draws, tune, chains, seed, thin, until_converged, doublings=doublings
@@ -115,11 +121,19 @@ def segment(
     levels = count_levels(processed, quantization=quantization)
     check_classes(levels, n_classes, original.source)
     labels = foreground_labels(foreground, n_classes)
-    data, pixels = Data(levels, original.source), None
+    data, pixels, drawn = Data(levels, original.source), None, None
     if potts:
+        if keep_labels is not None:
+            check_keeping(keep_labels, n_pixels=processed.n_pixels, n_draws=chains * draws)
         potts = replace(potts, spacing=_spacing_of(processed, potts))
-        posterior, pixels = sample_spatial(
-            data, n_classes=n_classes, priors=priors, options=potts, plan=plan, watch=watch
+        posterior, pixels, drawn = sample_spatial(
+            data,
+            n_classes=n_classes,
+            priors=priors,
+            options=potts,
+            plan=plan,
+            keep_labels=keep_labels,
+            watch=watch,
         )
     else:
         posterior = sample(data, n_classes=n_classes, priors=priors, plan=plan, watch=watch)
@@ -128,17 +142,27 @@ def segment(
         warnings.warn(
             f"{original.source}: the draws have not converged: {reasons}", ConvergenceWarning, stacklevel=2
         )
-    asked = _asked(plan, original, processed, quantization) | {"spatial": asdict(potts) if potts else None}
-    return Segmentation(original, processed, levels, posterior, labels, asked, pixels)
+    asked = _asked(plan, original, processed, quantization) | {
+        "spatial": asdict(potts) if potts else None,
+        "keep_labels": keep_labels,
+    }
+    return Segmentation(original, processed, levels, posterior, labels, asked, pixels, drawn)
 
 
-def _checked_spatial(spatial: bool | PottsOptions, sampler: Sampler) -> PottsOptions | None:
+def _checked_spatial(
+    spatial: bool | PottsOptions, sampler: Sampler, keep_labels: int | None
+) -> PottsOptions | None:
     if isinstance(spatial, PottsOptions) or spatial is True:
         if sampler != "independence":
             raise OptionError(f"spatial has a sampler of its own, got {sampler!r}; leave it out")
         return spatial if isinstance(spatial, PottsOptions) else PottsOptions()
     if spatial is not False:
         raise OptionError(f"spatial must be True, False or PottsOptions, got {spatial!r}")
+    if keep_labels is not None:
+        raise OptionError(
+            f"keep_labels is of labels that hang together, got {keep_labels!r}; add spatial=True, or leave "
+            "it out"
+        )
     return None
 
 
@@ -159,6 +183,25 @@ def _asked(plan: Plan, original: Image, processed: Image, quantization: Quantiza
         "limits": list(original.limits),
         "domain_sha256": None if domain is None else sha256(np.ascontiguousarray(domain).data).hexdigest(),
     }
+
+
+def segmentation_of(posterior: Posterior, *, foreground: tuple[int, ...]) -> Segmentation:
+    """What the posterior of labels that hang together says of its picture, the pixels at their levels.
+
+    Raises
+    ------
+    InputError
+        If there are too few draws for probabilities of the pixels.
+    """
+    held, levels = posterior.state, posterior.levels
+    if not isinstance(held, Fields):
+        raise InputError(f"{posterior.source}: the posterior holds no picture; segment it anew")
+    pixels = levels.values[levels.codes]
+    if (pixels == np.clip(np.rint(pixels), 0, 65535)).all():
+        pixels = pixels.astype(np.uint8 if pixels.max() <= 255 else np.uint16)
+    image = Image(pixels, "ZYX"[-pixels.ndim :], held.options.distances, held.domain, posterior.source)
+    asked = {"spatial": asdict(held.options)}
+    return Segmentation(image, image, levels, posterior, foreground, asked, held.probabilities())
 
 
 def foreground_labels(foreground: Foreground, n_classes: int) -> tuple[int, ...]:

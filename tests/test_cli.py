@@ -121,6 +121,7 @@ def test_every_option_reaches_the_library(here, capsys, monkeypatch, write_pictu
         "foreground": (1, 2),
         "quantization": 1.0,
         "spatial": False,
+        "keep_labels": None,
         "preprocess": ("crop:0,0,20,32", "median:1"),
         "sampler": "gibbs",
         "draws": 400,

@@ -21,7 +21,7 @@ from segmix import Posterior, PottsOptions, Priors, Segmentation, segment
 from segmix.checkpoints import Checkpoints
 from segmix.errors import InputError, OptionError, OutputError
 from segmix.potts.fields import Fields
-from segmix.segmentation import segmentation_of
+from segmix.workflow import segmentation_of
 
 from .test_posterior import assert_same
 

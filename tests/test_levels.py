@@ -1,9 +1,12 @@
 """Counting levels and looking them up, against numpy.unique."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from segmix.errors import InputError, OptionError
+from segmix.imaging.encoding import count
 from segmix.imaging.image import Image, as_image
 from segmix.imaging.kernels import count_codes, look_up
 from segmix.imaging.levels import MAX_LEVELS, count_levels
@@ -13,12 +16,14 @@ def _rng() -> np.random.Generator:
     return np.random.default_rng(20261)
 
 
-@pytest.mark.parametrize("size", [0, 1, 3, 4, 5, 1003])
+@pytest.mark.parametrize("counted", [count_codes, count])
+@pytest.mark.parametrize("size", [0, 1, 3, 4, 5, 8, 1003, 20_011])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_count_codes_equals_bincount(size: int, dtype: type) -> None:
+def test_counting_equals_bincount(counted: Callable[..., np.ndarray], size: int, dtype: type) -> None:
     n = 1 << (8 * np.dtype(dtype).itemsize)
-    codes = _rng().integers(0, n, size).astype(dtype)
-    np.testing.assert_array_equal(count_codes(codes, n), np.bincount(codes, minlength=n))
+    codes = _rng().integers(0, n, size + 1).astype(dtype)
+    for part in (codes, codes[1:]):  # the second begins at an odd address
+        np.testing.assert_array_equal(counted(part, n), np.bincount(part, minlength=n))
 
 
 def test_look_up_equals_indexing() -> None:

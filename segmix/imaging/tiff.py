@@ -255,8 +255,10 @@ def _nodata(ifd: TiffPage) -> float | None:
         return None
 
 
-def write_tiff(path: str | os.PathLike[str], array: NDArray[Any], *, axes: str) -> None:
-    """Write an uncompressed TIFF of one page per plane, the same bytes for the same array.
+def write_tiff(
+    path: str | os.PathLike[str], array: NDArray[Any], *, axes: str, compress: bool = False
+) -> None:
+    """Write a TIFF of one page per plane, the same bytes for the same array.
 
     Parameters
     ----------
@@ -265,6 +267,8 @@ def write_tiff(path: str | os.PathLike[str], array: NDArray[Any], *, axes: str) 
         Not treated as color, whatever its shape.
     axes : str
         One letter for each axis, ending in "YX", such as "CYX" for (classes, rows, cols).
+    compress : bool
+        By zlib, one strip per page.
 
     Raises
     ------
@@ -279,10 +283,14 @@ def write_tiff(path: str | os.PathLike[str], array: NDArray[Any], *, axes: str) 
         raise OptionError(f"array must be float32, uint8 or uint16, got {array.dtype} {array.shape}")
     if len(axes) != array.ndim or not axes.endswith("YX"):
         raise OptionError(f'axes must name {array.ndim} axes and end in "YX", got {axes!r}')
+    pages: Any = array
+    options: dict[str, Any] = {"photometric": "minisblack", "metadata": {"axes": axes}, "byteorder": "<"}
+    if compress:  # here and not by tifffile, so that an installed imagecodecs changes no byte
+        pages = (zlib.compress(page) for page in np.ascontiguousarray(array).reshape(-1, *array.shape[-2:]))
+        options |= {"shape": array.shape, "dtype": array.dtype, "rowsperstrip": array.shape[-2]}
+        options["compression"] = "zlib"
     try:
-        imwrite(
-            path, array, photometric="minisblack", metadata={"axes": axes}, software="segmix", byteorder="<"
-        )
+        imwrite(path, pages, software="segmix", **options)
     except OSError as error:
         raise OutputError(
             f"{shown(path)}: cannot be written ({error.strerror or one_line(error)}); choose another place"

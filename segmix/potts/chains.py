@@ -18,6 +18,7 @@ from ..mixture.gibbs import model_of
 from ..mixture.modes import find_modes
 from ..mixture.priors import Priors
 from .fields import FieldState
+from .keeping import Keeper
 from .lattice import OUTSIDE, Lattice
 from .normalizer import Normalizer, highest_beta, normalizer_of
 from .options import PottsOptions
@@ -96,6 +97,8 @@ class FieldChain:
     It begins at the mixture's parameters, or goes on from where it stood.
     """
 
+    keeper: Keeper | None = None  # is shown the labels of every step
+
     def __init__(self, problem: Problem, start: Parameters | FieldState, *, seed: int, number: int) -> None:
         begins = isinstance(start, Parameters)
         state = (
@@ -132,6 +135,8 @@ class FieldChain:
             self._sweep(self.seen if adds else UNSEEN)
             self.n_seen += adds
             rows.append(self._step())
+            if self.keeper is not None:
+                self.keeper.see(self.labels)
         weights, means, stds, beta, agreements = (
             np.array(part, np.float64) for part in zip(*rows, strict=True)
         )

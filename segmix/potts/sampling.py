@@ -17,6 +17,7 @@ from ..mixture.sampling import Run
 from ..mixture.threads import to_the_end
 from .chains import FieldChain, Problem, pose, start_parameters
 from .fields import Fields
+from .keeping import keepers
 from .options import PottsOptions
 
 TUNE = 300
@@ -26,10 +27,15 @@ Result = TypeVar("Result")
 
 
 class FieldRun(NamedTuple):
-    """Draws of a hidden Potts field, and p(z_i = k | y) of its pixels, (n_classes, *shape) float32."""
+    """Draws of a hidden Potts field, and p(z_i = k | y) of its pixels, (n_classes, *shape) float32.
+
+    ``labels`` (n, *shape) uint8 are those of evenly spaced draws, 255 outside the domain; None if none were
+    to be kept.
+    """
 
     run: Run
     probabilities: NDArray[np.float32]
+    labels: NDArray[np.uint8] | None = None
 
 
 class FieldChains:
@@ -74,6 +80,13 @@ class FieldChains:
         for chain in self.chains:
             chain.watch_pixels()
 
+    def keep(self, labels: NDArray[np.uint8], *, n_draws: int, thin: int) -> None:
+        """Begin anew to fill ``labels`` (n, *shape) with draws."""
+        lattice = self.problem.sweeps.lattice
+        each = keepers(lattice, labels, n_chains=len(self.chains), n_draws=n_draws, thin=thin)
+        for chain, keeper in zip(self.chains, each, strict=True):
+            chain.keeper = keeper
+
     def settle(self) -> None:
         """Add up what the chains saw, in the memory of one of them."""
         if not self.chains[0].seen.size:
@@ -106,6 +119,7 @@ def sample_field(
     options: PottsOptions,
     plan: Plan,
     source: str = "array",
+    keep_labels: int | None = None,
     watch: Watch[Run] | None = None,
 ) -> FieldRun:
     """Sample labels, classes and beta of an image's hidden Potts field.
@@ -125,6 +139,8 @@ def sample_field(
         Its sampler is "potts".
     source : str
         What messages call the image.
+    keep_labels : int, optional
+        How many label draws to keep, within the limits of ``keeping.check_keeping``.
     watch : callable, optional
         Is told every moment how many draws are made of how many, 0 during the tune, and given a function that
         returns the run so far, as long as the chains stand where they do.
@@ -140,17 +156,22 @@ def sample_field(
     each = [FieldChain(problem, start, seed=plan.seed, number=i) for i in range(plan.chains)]
     chains, notes = FieldChains(problem, options, each), (_describe(problem, options),)
 
+    shape = problem.sweeps.lattice.shape
+    labels = None if keep_labels is None else np.empty((keep_labels, *shape), np.uint8)
+
     def built(thrown: tuple[Steps, ...], steps: Steps, state: Fields) -> Run:
         return Run("potts", problem.target.priors, joined(thrown, like=steps), steps, state, notes)
 
     def run(draws: int, thrown: tuple[Steps, ...]) -> Steps:
         chains.watch_pixels()
+        if labels is not None:
+            chains.keep(labels, n_draws=draws, thin=plan.thin)
         return run_field(chains, draws, plan.thin, partial(built, thrown), watch)
 
     found = double(plan, run, tune=_tune(chains, plan, built, watch))
     made = built(found.thrown, found.steps, chains.state)
     made = made._replace(summary=found.summary, notes=(*notes, *found.notes))
-    return FieldRun(made, chains.state.probabilities())
+    return FieldRun(made, chains.state.probabilities(), labels)
 
 
 def _tune(
