@@ -45,8 +45,8 @@ class Request:
     beta: str
     connectivity: int
     weights: str
-    keep_labels: int | None
     spacing: str
+    keep_labels: int | None
     sampler: str
     draws: int
     tune: int | None

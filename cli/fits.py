@@ -10,9 +10,8 @@ from segmix.mixture.plan import RESUMABLE, Plan
 from segmix.posterior import Posterior
 from segmix.potts.fields import Fields
 from segmix.record import format_parameters, summarize_posterior, to_json
-from segmix.segmentation import segmentation_of
 from segmix.targets import check_target
-from segmix.workflow import foreground_labels
+from segmix.workflow import foreground_labels, segmentation_of
 
 from .console import Console
 from .inputs import result_name

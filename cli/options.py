@@ -12,8 +12,8 @@ LARGEST_SEED = 2**63 - 1
 class WeightsName(StrEnum):
     """What is asked of the weights of a Potts prior."""
 
-    infer = "infer"
     equal = "equal"
+    infer = "infer"
 
 
 class SamplerName(StrEnum):

@@ -120,15 +120,15 @@ def parse_spatial(
 ) -> Any:
     """Return what `segmix.segment` takes as ``spatial``."""
     if not spatial:
-        given = {
-            "--beta": beta != "infer",
-            "--connectivity": connectivity != 1,
-            "--spacing": spacing != "image",
-            "--weights": weights != "infer",
-            "--keep-labels": keep_labels is not None,
-        }
-        for option in (name for name, differs in given.items() if differs):
-            raise OptionError(f"{option} is of labels that hang together; add --spatial, or leave it out")
+        options = (
+            ("--beta", beta != "infer"),
+            ("--connectivity", connectivity != 1),
+            ("--spacing", spacing != "image"),
+            ("--weights", weights != "equal"),
+            ("--keep-labels", keep_labels is not None),
+        )
+        for given in (name for name, is_given in options if is_given):
+            raise OptionError(f"{given} is of labels that hang together; add --spatial, or leave it out")
         return False
     from segmix import PottsOptions
 

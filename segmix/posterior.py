@@ -193,8 +193,7 @@ class Posterior:
         OptionError
             If ``draws`` is out of its range, or the chains' end was cut off by ``sel`` or ``thin``.
         """
-        each = self.n_chains * self.n_classes
-        check_more(draws, held=self.n_draws, each=each, thinned=self.thinned)
+        check_more(draws, held=self.n_draws, each=self.n_chains * self.n_classes, thinned=self.thinned)
         if self.state is None:
             raise OptionError(
                 "extend needs the end of every chain, which sel or thin cut off and PyMC does not give; "

@@ -129,8 +129,8 @@ def _loose_labels(posterior: Posterior) -> list[str]:
         return []
     return [
         f"labels hardly hang together: {share:.0%} of neighbor pairs agree, {chance:.0%} would by chance; "
-        "a spatial prior with equal weights bends the classes toward equal shares, so infer weights, or "
-        "leave it out"
+        "a spatial prior with equal weights bends the classes toward equal shares, so infer weights "
+        "(--weights infer), or leave it out"
     ]
 
 

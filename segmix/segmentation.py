@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from . import record
 from .areas import Area, draw_areas, summarize_areas
-from .errors import InputError, OptionError
+from .errors import OptionError
 from .imaging.image import Image
 from .imaging.levels import Levels
 from .mixture.chains import Stream, Watch, generator
@@ -115,15 +115,13 @@ class Segmentation:
         Returns
         -------
         Segmentation
-            Of all draws, its pixels' probabilities included, bit for bit those of one longer run, but without
-            label draws, which were of the first ones. What was added is listed in ``options["extended"]``.
+            Of all draws, its pixels' probabilities included, bit for bit those of one longer run. What was
+            added is listed in ``options["extended"]``. Kept label draws stay those of before.
         """
         posterior = self.posterior.extend(draws, watch=watch)
         pixels = posterior.state.probabilities() if isinstance(posterior.state, Fields) else None
         options = {**self.options, "extended": [*self.options.get("extended", ()), int(draws)]}
-        return replace(
-            self, posterior=posterior, pixel_probabilities=pixels, options=options, label_draws=None
-        )
+        return replace(self, posterior=posterior, pixel_probabilities=pixels, options=options)
 
     def areas(self) -> list[Area]:
         """Pixels and fraction of each class with posterior mean, sd and central 94 % interval.
@@ -313,25 +311,6 @@ class Segmentation:
             f'<figure><img alt="foreground of {name}" src="data:image/png;base64,{data}">'
             f"<figcaption><pre>{html.escape(self.table_text())}</pre></figcaption></figure>"
         )
-
-
-def segmentation_of(posterior: Posterior, *, foreground: tuple[int, ...]) -> Segmentation:
-    """What the posterior of labels that hang together says of its picture, the pixels at their levels.
-
-    Raises
-    ------
-    InputError
-        If there are too few draws for probabilities of the pixels.
-    """
-    held, levels = posterior.state, posterior.levels
-    if not isinstance(held, Fields):
-        raise InputError(f"{posterior.source}: the posterior holds no picture; segment it anew")
-    pixels = levels.values[levels.codes]
-    if (pixels == np.clip(np.rint(pixels), 0, 65535)).all():
-        pixels = pixels.astype(np.uint8 if pixels.max() <= 255 else np.uint16)
-    image = Image(pixels, "ZYX"[-pixels.ndim :], held.options.distances, held.domain, posterior.source)
-    asked = {"spatial": asdict(held.options)}
-    return Segmentation(image, image, levels, posterior, foreground, asked, held.probabilities())
 
 
 def entropy_of(probabilities: NDArray[Any]) -> NDArray[Any]:

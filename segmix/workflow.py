@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .errors import ConvergenceWarning, OptionError, check_whole
+from .errors import ConvergenceWarning, InputError, OptionError, check_whole
 from .fitting import Data, Rng, checked, preprocessed, sample, sample_spatial, seed_of
 from .imaging.image import Image, as_image
 from .imaging.levels import Quantization, count_levels
@@ -18,6 +18,7 @@ from .mixture.chains import Watch
 from .mixture.plan import DOUBLINGS, SPATIAL, Plan, Sampler, check_classes
 from .mixture.priors import Priors
 from .posterior import Posterior
+from .potts.fields import Fields
 from .potts.keeping import check_keeping
 from .potts.options import PottsOptions
 from .segmentation import Segmentation
@@ -182,6 +183,25 @@ def _asked(plan: Plan, original: Image, processed: Image, quantization: Quantiza
         "limits": list(original.limits),
         "domain_sha256": None if domain is None else sha256(np.ascontiguousarray(domain).data).hexdigest(),
     }
+
+
+def segmentation_of(posterior: Posterior, *, foreground: tuple[int, ...]) -> Segmentation:
+    """What the posterior of labels that hang together says of its picture, the pixels at their levels.
+
+    Raises
+    ------
+    InputError
+        If there are too few draws for probabilities of the pixels.
+    """
+    held, levels = posterior.state, posterior.levels
+    if not isinstance(held, Fields):
+        raise InputError(f"{posterior.source}: the posterior holds no picture; segment it anew")
+    pixels = levels.values[levels.codes]
+    if (pixels == np.clip(np.rint(pixels), 0, 65535)).all():
+        pixels = pixels.astype(np.uint8 if pixels.max() <= 255 else np.uint16)
+    image = Image(pixels, "ZYX"[-pixels.ndim :], held.options.distances, held.domain, posterior.source)
+    asked = {"spatial": asdict(held.options)}
+    return Segmentation(image, image, levels, posterior, foreground, asked, held.probabilities())
 
 
 def foreground_labels(foreground: Foreground, n_classes: int) -> tuple[int, ...]:

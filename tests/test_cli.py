@@ -93,7 +93,7 @@ def test_every_option_reaches_the_library(here, capsys, monkeypatch, write_pictu
         "none,255",
     ]
     options += ["--sampler", "gibbs", "--draws", "400", "--tune", "300", "--chains", "3", "--seed", "7"]
-    options += ["--thin", "2"]
+    options += ["--thin", "2", "--doublings", "2"]
     options += [
         "--preprocess",
         "crop:0,0,20,32",
@@ -128,6 +128,9 @@ def test_every_option_reaches_the_library(here, capsys, monkeypatch, write_pictu
         "tune": 300,
         "chains": 3,
         "thin": 2,
+        "until_converged": True,
+        "doublings": 2,
+        "watch": None,
         "rng": 7,
     }
 

@@ -170,7 +170,7 @@ def test_strangers_of_unequal_shares_are_found() -> None:
     rng = np.random.default_rng(1)
     truth = rng.random((96, 96)) < 0.3
     pixels = noisy_picture(truth, rng)
-    found = segment(pixels, spatial=True, draws=1000, chains=2, rng=1)
+    found = segment(pixels, spatial=PottsOptions(weights="infer"), draws=1000, chains=2, rng=1)
     rows = found.posterior.summary()
     for name, value in (
         ("means[0]", 90.0),
@@ -191,7 +191,13 @@ def test_strangers_of_unequal_shares_are_found() -> None:
 def test_ordered_labels_have_equal_weights_and_say_so() -> None:
     truth = np.zeros((80, 80), bool)
     truth[20:60, 10:50] = True
-    found = segment(noisy_picture(truth, np.random.default_rng(2)), spatial=True, draws=100, chains=2, rng=1)
+    found = segment(
+        noisy_picture(truth, np.random.default_rng(2)),
+        spatial=PottsOptions(weights="infer"),
+        draws=100,
+        chains=2,
+        rng=1,
+    )
     assert any("weights of the prior are equal: labels are ordered" in note for note in found.posterior.notes)
     assert found.posterior.steps.field is None
     assert (found.labels.astype(bool) == truth).mean() > 0.995
@@ -226,7 +232,7 @@ def test_a_strip_has_the_exact_weights_and_labels(beta: float) -> None:
     grid, p, marginals = strip_posterior(-0.5 * ((pixels[..., None] - means) / std) ** 2, beta)
     known = Priors(Normal(tuple(means), 1e-3), InverseGamma(1e8, 1e8 * std**2), Dirichlet(1.0))
     found = segment(
-        pixels, priors=known, spatial=PottsOptions(beta=beta), draws=6000, chains=2, rng=1
+        pixels, priors=known, spatial=PottsOptions(beta, weights="infer"), draws=6000, chains=2, rng=1
     )  # fmt: skip
     row, mean = found.posterior.summary()["field[0]"], float(p @ grid)
     sd = float(np.sqrt(p @ grid**2 - mean**2))

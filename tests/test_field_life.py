@@ -20,9 +20,8 @@ import segmix
 from segmix import Posterior, PottsOptions, Priors, Segmentation, segment
 from segmix.checkpoints import Checkpoints
 from segmix.errors import InputError, OptionError, OutputError
-from segmix.imaging.image import Image
 from segmix.potts.fields import Fields
-from segmix.segmentation import segmentation_of
+from segmix.workflow import segmentation_of
 
 from .test_posterior import assert_same
 
@@ -443,8 +442,7 @@ def test_the_foreground_is_of_fields(here: Path, errors: Callable[[], list[str]]
 
 
 def test_spacing_reaches_the_lattice(here: Path) -> None:
-    image = Image(stripes((6, 20, 20), 2), axes="ZYX", spacing=(3.0, 1.0, 1.0))
-    np.save("stack.npy", image.pixels)
+    np.save("stack.npy", stripes((6, 20, 20), 2))
     few = ["--spatial", "--beta", "0.5", "--draws", "20", "--exactly", "--seed", "1", "--allow-unconverged"]
     for name in ("3,1,1", "none"):
         assert run(["segment", "stack.npy", "-o", name, "--spacing", name, "-q", *few]) == 0
@@ -454,7 +452,8 @@ def test_spacing_reaches_the_lattice(here: Path) -> None:
     )
     assert told == [3.0, 1.0, 1.0]
     assert alike is None
-    ours = segment(image, spatial=PottsOptions(0.5), draws=20, until_converged=False, rng=1)
+    known = PottsOptions(0.5, spacing=(3.0, 1.0, 1.0))
+    ours = segment("stack.npy", spatial=known, draws=20, until_converged=False, rng=1)
     theirs = Posterior.load("3,1,1/stack/posterior.nc")
     np.testing.assert_array_equal(ours.posterior.means, theirs.means)
     other = Posterior.load("none/stack/posterior.nc")
@@ -477,3 +476,91 @@ def test_a_field_goes_on_without_its_constant_simulated_again(monkeypatch: pytes
     first = sampled("inferred, simulated constant", 10).posterior
     monkeypatch.setattr("segmix.potts.chains.normalizer_of", lambda *_, **__: pytest.fail("simulated again"))
     assert first.extend(5).n_draws == 15
+
+
+# What a terminal shows
+
+
+def test_the_bar_shows_sweeps_and_r_hat(monkeypatch: pytest.MonkeyPatch) -> None:
+    from segmix_cli import watching
+
+    posterior = sampled("fixed, three classes", 40).posterior
+    clock = [10.0]
+    monkeypatch.setattr(watching.time, "monotonic", lambda: clock[0])
+    meter, told = watching.SweepMeter(), []
+    tuned = dataclasses.replace(posterior, steps=posterior.steps.select(slice(0)))
+    for moment, draws in ((0.0, None), (0.5, None), (1.5, 20), (1.6, 40), (4.0, 40)):
+        clock[0] = 10 + moment
+        part = (
+            tuned
+            if draws is None
+            else dataclasses.replace(posterior, steps=posterior.steps.select(slice(draws)))
+        )
+        told.append(meter.detail(lambda part=part: part))
+    worst = max(row.r_hat for row in posterior.summary().values())
+    assert told[:2] == ["tune", "tune"]
+    assert told[2].startswith("13.3 sweeps/s, R-hat ")
+    assert told[3] == told[2]  # it looks once a second
+    assert told[4] == f"8 sweeps/s, R-hat {worst:.3f}"
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_bar_is_on_a_terminal_only(noisy: Path, terminal: bool) -> None:
+    reading, writing = os.openpty() if terminal else os.pipe()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    arguments = [argument for argument in SPATIAL if argument != "-q"]
+    with subprocess.Popen(
+        command_line(*arguments, "--draws", "4000", "--exactly", "-o", "out"),
+        stdout=subprocess.PIPE, stderr=writing, env=environment,
+    ) as process:  # fmt: skip
+        os.close(writing)
+        shown = read_all(reading)
+        out = process.stdout.read() if process.stdout else b""
+    assert process.returncode == 0
+    assert out.startswith(b"noisy.npy -> out/noisy")
+    assert b"sweeps/s" not in out
+    assert (b"sweeps/s, R-hat " in shown) == terminal
+    assert terminal or b"\x1b" not in shown
+
+
+def read_all(descriptor: int) -> bytes:
+    """All that comes until the other end is closed, which a pseudo-terminal calls an error."""
+    parts = []
+    while True:
+        try:
+            part = os.read(descriptor, 65536)
+        except OSError:
+            part = b""
+        if not part:
+            os.close(descriptor)
+            return b"".join(parts)
+        parts.append(part)
+
+
+def test_doubling_by_its_rules() -> None:
+    """Of steps that never agree: as often as allowed, not at all without, and until given up."""
+    from segmix.mixture.doubling import double
+    from segmix.mixture.plan import Plan
+
+    like = sampled("fixed, three classes", 40).posterior.steps
+    asked: list[tuple[int, int]] = []
+
+    def made(draws: int, thrown: tuple[Any, ...]) -> Any:
+        asked.append((draws, sum(steps.means.shape[1] for steps in thrown)))
+        return like.select(slice(draws))
+
+    def sizes(plan: Plan, **options: Any) -> list[tuple[int, int]]:
+        asked.clear()
+        found = double(plan, made, tune=like.select(slice(7)), **options)
+        assert found.warmup.means.shape[1] == asked[-1][1]
+        assert not found.verdict.converged
+        last = asked[-1][0]
+        assert found.notes == ((f"extended to {last} draws a chain",) if last > 5 else ())
+        return list(asked)
+
+    plan = Plan("potts", 5, 7, 3, 1, doublings=2)
+    assert sizes(plan) == [(5, 7), (10, 12), (20, 22)]
+    assert sizes(dataclasses.replace(plan, until_converged=False)) == [(5, 7)]
+    assert sizes(dataclasses.replace(plan, doublings=0)) == [(5, 7)]
+    assert sizes(plan, gives_up=lambda doublings, steps, summary: doublings == 1) == [(5, 7), (10, 12)]

@@ -196,7 +196,7 @@ def test_areas_of_settled_labels_are_exact() -> None:
 def test_the_number_of_threads_changes_nothing(
     found: Segmentation, pixels: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sampling, "in_threads", lambda function, items: [function(item) for item in items])
+    monkeypatch.setattr(sampling, "to_the_end", lambda function, items: ([*map(function, items)], False))
     again = segment(pixels, spatial=True, keep_labels=40, draws=50, tune=20, rng=1)
     assert again.label_draws is not None
     assert found.label_draws is not None

@@ -151,7 +151,7 @@ def search_weights(chains: FieldChains, n: int, *, seed: int) -> Steps:
 
 def _describe(problem: Problem, options: PottsOptions) -> tuple[str, ...]:
     """What beta and the prior's weights are, and where their normalizing constant comes from."""
-    where, equal = f"connectivity {options.connectivity}", ["weights of the prior are equal, as asked for"]
+    where, equal = f"connectivity {options.connectivity}", list[str]()
     if options.weights == "infer":
         reason = "beta is by pseudo-likelihood" if problem.pseudo is not None else problem.equal
         equal = [f"weights of the prior are equal: {reason}"] if reason and problem.n_classes > 1 else []
