@@ -131,7 +131,7 @@ def test_a_state_that_forgets_differs(forgets: str) -> None:
 
 def test_pieces_and_checkpoints_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also while the run is doubled; what was written at any moment goes on as the run did."""
-    monkeypatch.setattr("segmix.potts.sampling.PIECE", 5 * stripes((12, 15), 2).size)
+    monkeypatch.setattr("segmix.potts.running.PIECE", 5 * stripes((12, 15), 2).size)
     monkeypatch.setattr("segmix.mixture.chains.SECONDS", 0.0)
     case, told, parts = "inferred, simulated constant", list[tuple[int, int]](), list[Posterior]()
 
@@ -161,7 +161,7 @@ def test_pieces_and_checkpoints_change_nothing(tmp_path: Path, monkeypatch: pyte
 
 def test_a_moment_that_has_passed_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """Labels are not copied at every moment; what would mix two moments is refused."""
-    monkeypatch.setattr("segmix.potts.sampling.PIECE", 1)
+    monkeypatch.setattr("segmix.potts.running.PIECE", 1)
     monkeypatch.setattr("segmix.mixture.chains.SECONDS", 0.0)
     kept: list[Callable[[], Posterior]] = []
     sampled("one class", 5, watch=lambda done, draws, so_far: kept.append(so_far))
@@ -174,7 +174,7 @@ def test_a_moment_that_has_passed_cannot_be_written(monkeypatch: pytest.MonkeyPa
 
 def test_an_interruption_never_tears_chains_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while chains run: all end their piece, and what is drawn is what the state is of."""
-    monkeypatch.setattr("segmix.potts.sampling.PIECE", 500 * 12 * 15)
+    monkeypatch.setattr("segmix.potts.running.PIECE", 500 * 12 * 15)
     parts: list[Posterior] = []
 
     def watch(done: int, draws: int, so_far: Callable[[], Posterior]) -> None:

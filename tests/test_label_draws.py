@@ -24,7 +24,7 @@ from segmix import (
 from segmix.diagnostics import effective_sample_size
 from segmix.errors import OptionError
 from segmix.imaging.image import Image
-from segmix.potts import keeping, sampling
+from segmix.potts import keeping, running
 from segmix.potts.lattice import Lattice
 from segmix.shapes import count_components
 
@@ -196,7 +196,7 @@ def test_areas_of_settled_labels_are_exact() -> None:
 def test_the_number_of_threads_changes_nothing(
     found: Segmentation, pixels: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sampling, "to_the_end", lambda function, items: ([*map(function, items)], False))
+    monkeypatch.setattr(running, "to_the_end", lambda function, items: ([*map(function, items)], False))
     again = segment(pixels, spatial=True, keep_labels=40, draws=50, tune=20, rng=1)
     assert again.label_draws is not None
     assert found.label_draws is not None
