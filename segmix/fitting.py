@@ -204,7 +204,7 @@ def _as_row(data: Any, column: str | int | None) -> Samples | None:
     if is_path:
         return _row_of_npy(data)
     array = as_numbers(data, "array: data")
-    return as_samples(array) if array.ndim == 1 else None
+    return as_samples(data if np.ma.isMaskedArray(data) else array) if array.ndim == 1 else None
 
 
 def _row_of_npy(path: str | os.PathLike[str]) -> Samples | None:

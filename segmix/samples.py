@@ -114,13 +114,15 @@ def checked_truth(weights: Iterable[float], means: Iterable[float], stds: Iterab
 
 
 def as_samples(values: ArrayLike, *, source: str = "array") -> Samples:
-    """Check scalar data (n,) and wrap it.
+    """Check scalar data (n,) and wrap it; of a masked array what is masked is left out.
 
     Raises
     ------
     InputError
         If the values are not finite real numbers in one row.
     """
+    if np.ma.isMaskedArray(values) and np.ndim(values) == 1:
+        values = values.compressed()
     given = as_numbers(values, f"{source}: data")
     if not is_exact(given):
         raise InputError(

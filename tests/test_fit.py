@@ -50,6 +50,15 @@ def test_rows_of_values_of_every_kind_are_one_fit(tmp_path: Path) -> None:
     assert_same(fits[1], replace(fits[2], source="array"))
 
 
+def test_the_mask_of_a_row_is_heeded() -> None:
+    values = simulate_mixture(200, *LECTURE, rng=5).values
+    spoiled = np.ma.masked_invalid(np.insert(values, [3, 50], [np.nan, np.inf]))
+    spoiled = np.ma.concatenate([spoiled, np.ma.masked_all(5)])
+    assert_same(fit(spoiled, rng=1, draws=100), fit(values, rng=1, draws=100))
+    with pytest.raises(InputError, match=r"must be one row of values, got shape \(0,\)"):
+        fit(np.ma.masked_all(50))
+
+
 def test_exactly_the_draws_asked_for() -> None:
     samples = simulate_mixture(200, *LECTURE, rng=5)
     posterior = fit(samples, draws=10, tune=0, until_converged=False, rng=1)
