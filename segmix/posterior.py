@@ -190,7 +190,7 @@ class Posterior:
             If ``draws`` is out of its range, or the chains' end was cut off by ``sel`` or ``thin``.
         """
         each = self.n_chains * self.n_classes
-        check_more(draws, held=self.n_draws, each=each, thinned=self.thinned)
+        draws = check_more(draws, held=self.n_draws, each=each, thinned=self.thinned)
         if self.state is None:
             raise OptionError(
                 "extend needs the end of every chain, which sel or thin cut off and PyMC does not give; "
@@ -248,7 +248,7 @@ class Posterior:
 
         Chains can be extended still if their length is a multiple of ``every``.
         """
-        check_whole("every", every, 1, self.n_draws)
+        every = check_whole("every", every, 1, self.n_draws)
         return replace(
             self,
             steps=self.steps.thin(every),

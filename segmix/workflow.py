@@ -99,6 +99,7 @@ def segment(
     processed = preprocessed(original, preprocess)
     levels = count_levels(processed, quantization=quantization)
     check_classes(levels, n_classes, original.source)
+    n_classes = int(n_classes)
     labels = _foreground_labels(foreground, n_classes)
     data, pixels = Data(levels, original.source), None
     if potts:
@@ -137,7 +138,7 @@ def _asked(plan: Plan, original: Image, processed: Image, quantization: Quantiza
     """What repeats the run beside the picture, classes and priors."""
     domain = original.domain
     return asdict(plan) | {
-        "quantization": quantization,
+        "quantization": quantization if quantization in (None, "auto") else float(quantization),
         "preprocess": list(processed.steps),
         "limits": list(original.limits),
         "domain_sha256": None if domain is None else sha256(np.ascontiguousarray(domain).data).hexdigest(),
@@ -152,6 +153,4 @@ def _foreground_labels(foreground: Foreground, n_classes: int) -> tuple[int, ...
     labels = tuple(foreground) if isinstance(foreground, Iterable) else (foreground,)
     if not labels:
         raise OptionError(f"foreground must name a label, got {foreground!r}; use 'bright' or 'dark'")
-    for label in labels:
-        check_whole("label in foreground", label, 0, n_classes - 1)
-    return tuple(sorted({int(k) for k in labels}))
+    return tuple(sorted({check_whole("label in foreground", k, 0, n_classes - 1) for k in labels}))

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -295,6 +296,33 @@ def test_numbers_of_numpy_are_numbers() -> None:
     steps = [segmix.count_levels(segmix.as_image(pixels), quantization=q).step for q in (8, np.int64(8))]
     assert steps == [8.0, 8.0]
     assert segmix.count_levels(segmix.as_image(pixels), quantization=np.float32(8)).step == 8.0
+
+
+def test_options_as_numbers_of_numpy_can_be_saved(tmp_path: Path) -> None:
+    whole = {"n_classes": 2, "draws": 40, "tune": 50, "chains": 2, "thin": 2, "rng": 1, "foreground": 1}
+    given = {name: np.int64(value) for name, value in whole.items()}
+    image = segmix.Image(_stripes()[0], limits=(np.float32(0), Fraction(255)), source=Path("a.png"))
+    for q in (np.float32(1), np.int64(1), Fraction(1)):
+        odd = segmix.segment(image, **given, sampler=np.str_("gibbs"), quantization=q)
+        odd.save(tmp_path / "odd", overwrite=True)
+    plain = segmix.Image(image.pixels, limits=(0.0, 255.0), source="a.png")
+    segmix.segment(plain, **whole, sampler="gibbs", quantization=1.0).save(tmp_path / "plain")
+    for name in ("summary.json", "posterior.nc"):
+        assert (tmp_path / "odd" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
+
+
+@pytest.mark.parametrize("n_classes", [np.int64(2), np.uint8(2)])
+def test_bright_and_dark_of_a_numpy_number_of_classes(n_classes: int, tmp_path: Path) -> None:
+    result = segmix.segment(_stripes()[0], n_classes=n_classes, rng=1, draws=40)
+    result.save(tmp_path / "a")
+    assert result.foreground == (1,)
+
+
+def test_a_posterior_thinned_by_a_numpy_number_can_be_saved(tmp_path: Path) -> None:
+    posterior = segmix.fit(_stripes()[0], n_classes=np.int64(2), thin=np.int64(2), draws=np.int64(40), rng=1)
+    longer = posterior.extend(np.int64(20)).thin(np.int64(5))
+    longer.save(tmp_path / "a.nc")
+    assert segmix.Posterior.load(tmp_path / "a.nc").thinned == 10
 
 
 def test_smoothing_is_said_to_make_intervals_too_narrow() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,8 @@ class Image:
                 "use as_image"
             )
         _check_limits(self.limits)
+        object.__setattr__(self, "limits", tuple(map(_plain, self.limits)))
+        object.__setattr__(self, "source", os.fsdecode(self.source))
         if self.domain is not None:
             check_domain(self.domain, self.pixels.shape)
 
@@ -197,6 +199,11 @@ def _check_limits(limits: object) -> None:
             f"limits must be two ascending numbers, None for an end that is open, got {limits!r}; "
             "give for example (0, 4095)"
         )
+
+
+def _plain(end: Any) -> int | float | None:
+    """An end as Python's own number, which JSON takes and 64-bit integers need."""
+    return None if end is None else int(end) if isinstance(end, Integral) else float(end)
 
 
 def _kind(value: object) -> str:
