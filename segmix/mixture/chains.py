@@ -19,7 +19,7 @@ from .proposals import Proposal
 Array = NDArray[np.float64]
 Result = TypeVar("Result")
 
-FIRST_PIECE = 200  # draws before the clock is looked at
+FIRST_PIECE = 200  # steps before the clock is looked at
 SECONDS = 0.2  # that a piece takes then, or so
 
 
@@ -156,14 +156,15 @@ def run_thinned(
     if watch is None:
         return chains.run(draws * thin).thin(thin)
     pieces: list[Steps] = []
-    done, piece = 0, FIRST_PIECE
+    first = max(1, FIRST_PIECE // thin)
+    done, piece = 0, first
     while done < draws:
         began, piece = time.monotonic(), min(piece, draws - done)
         pieces.append(chains.run(piece * thin).thin(thin))
         done += piece
         watch(done, draws, partial(_recall, pieces, len(pieces), chains.state, built))
         rate = piece / max(time.monotonic() - began, 1e-3)
-        piece = max(FIRST_PIECE, int(rate * SECONDS))
+        piece = max(first, int(rate * SECONDS))
     return join(pieces)
 
 
