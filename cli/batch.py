@@ -9,7 +9,7 @@ from segmix.targets import check_place, check_target
 
 from .console import Console
 from .failures import FAILED, USAGE, tell
-from .inputs import Job, plan_jobs
+from .inputs import Job, plan_jobs, read_domain
 from .interruptions import interruptions
 from .parsing import (
     draw_seed,
@@ -95,7 +95,7 @@ class _Batch:
         self.seed = draw_seed() if request.seed is None else request.seed
         self.seed_is_told = request.seed is not None
         self.misused = 0  # pictures that failed by an option
-        self.domain = None if request.domain is None else _read_domain(request.domain, request.max_pixels)
+        self.domain = read_domain(request.domain, max_pixels=request.max_pixels)
 
     def run(self) -> int:
         """Do every job and return the exit status."""
@@ -181,16 +181,6 @@ def _model(request: Request) -> dict[str, Any]:
         "chains": request.chains,
         "thin": request.thin,
     }
-
-
-def _read_domain(path: str, max_pixels: int) -> Any:
-    """Return True where the picture is not zero; a palette's colors say nothing of its indexes."""
-    from segmix import InputError, read_image
-
-    image = read_image(path, max_pixels=max_pixels)
-    if any(note.startswith("palette") for note in image.notes):
-        raise InputError(f"{path}: a domain must be gray (0 leaves out), got a palette; use mask.png, say")
-    return image.pixels != 0
 
 
 def _matters(warning: warnings.WarningMessage) -> bool:

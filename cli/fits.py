@@ -11,11 +11,11 @@ from segmix.fitting import Data, checked, load, sample, save_fit
 from segmix.mixture.chains import Watch
 from segmix.mixture.plan import RESUMABLE, Plan
 from segmix.posterior import Posterior
-from segmix.record import format_parameters, summarize_posterior, to_json
+from segmix.record import caution_fit, format_parameters, summarize_posterior, to_json
 from segmix.targets import check_file, check_target
 
 from .console import Console
-from .inputs import result_name
+from .inputs import read_options, result_name
 from .interruptions import interruptions
 from .parsing import draw_seed, parse_prior, parse_quantization, parse_steps
 
@@ -30,6 +30,10 @@ class Wish(NamedTuple):
     quantization: str
     column: str | None
     preprocess: tuple[str, ...]
+    page: int | None
+    limits: str | None
+    domain: str | None
+    max_pixels: int
     sampler: str
     draws: int
     tune: int | None
@@ -76,7 +80,7 @@ def run_fit(path: str, wish: Wish, output: Output, console: Console) -> int:
         posterior = sample(data, n_classes=wish.n_classes, priors=priors, plan=plan, watch=watch)
     if wish.seed is None:
         console.note(f"drew the seed {seed}; --seed {seed} gives the same again")
-    return _finish(posterior, path, target, checkpoints, output, console)
+    return _finish(posterior, path, target, checkpoints, output, console, plan)
 
 
 def run_continue(path: str, draws: int, output: Output, console: Console) -> int:
@@ -99,9 +103,15 @@ def _load(path: str, wish: Wish, console: Console) -> Data:
     """Read the data, and tell what reading decided."""
     steps = parse_steps(wish.preprocess)
     quantization: Any = parse_quantization(wish.quantization)
+    reading = read_options(wish.page, wish.limits, wish.domain, wish.max_pixels)
     console.announce_compilation()
     data = load(
-        path, n_classes=wish.n_classes, quantization=quantization, preprocess=steps, column=wish.column
+        path,
+        n_classes=wish.n_classes,
+        quantization=quantization,
+        preprocess=steps,
+        column=wish.column,
+        reading=reading,
     )
     for note in data.notes:
         console.note(f"{path}: {note}")
@@ -165,15 +175,18 @@ def _finish(
     checkpoints: Checkpoints | None,
     output: Output,
     console: Console,
+    plan: Plan | None = None,
 ) -> int:
     interruptions.check()
-    save_fit(posterior, target, overwrite=output.overwrite, keep=[path])
+    save_fit(posterior, target, overwrite=output.overwrite, keep=[path], plan=plan)
     if checkpoints:
         checkpoints.remove()
     if not posterior.converged:
         console.warning(f"{path}: not converged: {'; '.join(posterior.verdict.reasons)}")
+    for caution in caution_fit(posterior):
+        console.warning(f"{path}: {caution}")
     if output.as_json:
-        record = {"input": path, "output": str(target), **summarize_posterior(posterior)}
+        record = {"input": path, "output": str(target), **summarize_posterior(posterior, plan)}
         console.result(to_json(record, one_line=True))
     elif not console.quiet:
         table = format_parameters(posterior)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import InitVar, dataclass, replace
+from dataclasses import InitVar, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -57,6 +57,9 @@ class Posterior:
         The data: the path as given, or "array"; of a table the column too.
     truth : Truth or None
         The mixture that the data were made from, where it is known.
+    options : mapping
+        How the data were read, ready for JSON: quantization, and of an image preprocess, page, limits, and
+        the digest of a domain.
     """
 
     steps: Steps
@@ -75,6 +78,7 @@ class Posterior:
     source: str = "array"
     column: str | None = None
     truth: Truth | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
     known_summary: InitVar[dict[str, ParameterSummary] | None] = None
 
     def __post_init__(self, known_summary: dict[str, ParameterSummary] | None) -> None:

@@ -4,16 +4,15 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
-from hashlib import sha256
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from .errors import ConvergenceWarning, OptionError, check_whole
 from .fitting import Data, Rng, checked, preprocessed, sample, sample_spatial, seed_of
 from .imaging.image import Image, as_image
 from .imaging.levels import Quantization, count_levels
+from .imaging.reading import options_of
 from .mixture.plan import SPATIAL, Plan, Sampler, check_classes
 from .mixture.priors import Priors
 from .potts.options import PottsOptions
@@ -101,7 +100,8 @@ def segment(
     check_classes(levels, n_classes, original.source)
     n_classes = int(n_classes)
     labels = _foreground_labels(foreground, n_classes)
-    data, pixels = Data(levels, original.source), None
+    reading = options_of(original, processed, quantization)
+    data, pixels = Data(levels, original.source, options=reading), None
     if potts:
         potts = replace(potts, spacing=_spacing_of(processed, potts))
         posterior, pixels = sample_spatial(data, n_classes=n_classes, priors=priors, options=potts, plan=plan)
@@ -112,7 +112,7 @@ def segment(
         warnings.warn(
             f"{original.source}: the draws have not converged: {reasons}", ConvergenceWarning, stacklevel=2
         )
-    asked = _asked(plan, original, processed, quantization) | {"spatial": asdict(potts) if potts else None}
+    asked = asdict(plan) | reading | {"spatial": asdict(potts) if potts else None}
     return Segmentation(original, processed, levels, posterior, labels, asked, pixels)
 
 
@@ -132,17 +132,6 @@ def _spacing_of(image: Image, options: PottsOptions) -> tuple[float, ...] | None
         return options.spacing
     spacing = image.spacing
     return None if spacing is None or len(set(spacing)) == 1 else tuple(spacing)
-
-
-def _asked(plan: Plan, original: Image, processed: Image, quantization: Quantization) -> dict[str, Any]:
-    """What repeats the run beside the picture, classes and priors."""
-    domain = original.domain
-    return asdict(plan) | {
-        "quantization": quantization if quantization in (None, "auto") else float(quantization),
-        "preprocess": list(processed.steps),
-        "limits": list(original.limits),
-        "domain_sha256": None if domain is None else sha256(np.ascontiguousarray(domain).data).hexdigest(),
-    }
 
 
 def _foreground_labels(foreground: Foreground, n_classes: int) -> tuple[int, ...]:

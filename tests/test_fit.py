@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from segmix_cli.main import run
 
 import segmix
 from segmix import Priors, fit, simulate_mixture
 from segmix.errors import InputError, OptionError
+from segmix.imaging.files import write_png
 
 from .test_posterior import assert_same
 
@@ -150,6 +152,45 @@ def test_wrong_input_is_told_in_one_line(
     assert line.startswith("segmix: error: ")
     assert message in line
     assert sorted(os.listdir()) == sorted(["data.csv", *tables])
+
+
+def test_a_preprocessed_picture_is_told(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = ["--seed", "1", "--draws", "100", "--allow-unconverged"]
+    assert run(["fit", "cells.png", "-o", "out", "--preprocess", "gaussian:2", *few]) == 0
+    out, err = capsys.readouterr()
+    assert "after gaussian:2" in out
+    assert "intervals are too narrow: gaussian:2" in err
+    summary = json.loads(Path("out/cells/summary.json").read_text("utf-8"))
+    assert summary["options"]["preprocess"] == ["gaussian:2"]
+    assert (summary["options"]["draws"], summary["options"]["until_converged"]) == (100, True)
+    assert len(summary["cautions"]) == 1
+    assert run(["continue", "out/cells/posterior.nc", "-o", "more", *few[2:]]) == 0
+    assert "intervals are too narrow: gaussian:2" in capsys.readouterr().err
+
+
+def test_fit_and_compare_read_pictures_as_segment_does(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = np.random.default_rng(1).integers(0, 50, (2, 24, 32), dtype=np.uint8)
+    pages[1, :12] += 100
+    tifffile.imwrite("two.tif", pages, photometric="minisblack")
+    write_png("domain.png", np.arange(24 * 32).reshape(24, 32) % 32 < 20)
+    read = ["two.tif", "--page", "1", "--limits", "0,120", "--domain", "domain.png"]
+    few = ["--seed", "1", "--draws", "100", "--json", "--allow-unconverged"]
+    for command in ("segment", "fit"):
+        assert run([command, *read, "-o", command, *few]) == 0
+    segmented, fitted = map(json.loads, capsys.readouterr().out.splitlines())
+    assert fitted["classes"][0]["mean"] == segmented["classes"][0]["mean"]
+    for name in ("page", "limits", "domain_sha256"):
+        assert fitted["options"][name] == segmented["options"][name]
+    assert fitted["options"]["page"] == 1
+    assert run(["compare", *read, "--methods", "kmeans"]) == 0
+    assert run(["compare", *read, "--methods", "kmeans", "--max-pixels", "100"]) == 1
+    capsys.readouterr()
+    Path("a.csv").write_text("1\n2\n3\n4\n5\n9\n")
+    for option in (["--page", "0"], ["--limits", "0,1"], ["--max-pixels", "9"], ["--domain", "domain.png"]):
+        assert run(["fit", "a.csv", "-o", "out", *option]) == 2
+        assert f"({option[0]}) is for images, a.csv is a row of values" in capsys.readouterr().err
 
 
 def test_a_column_is_named_in_the_shell(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,8 @@ class Image:
         What reading did to the stored values, such as "alpha dropped".
     steps : tuple of str
         The preprocessing applied, in order.
+    page : int, optional
+        The page that was asked for, of a file with several.
 
     Raises
     ------
@@ -62,6 +64,7 @@ class Image:
     limits: Limits = (None, None)
     notes: tuple[str, ...] = field(default=())
     steps: tuple[str, ...] = field(default=())
+    page: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.pixels, np.ndarray) or self.pixels.dtype.kind not in "biuf":
