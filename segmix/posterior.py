@@ -20,6 +20,7 @@ from .mixture.plan import check_more
 from .mixture.priors import Priors
 from .mixture.sampling import resume
 from .samples import Truth
+from .selection import MIN_DRAWS, chains_of, draws_of
 
 Array = NDArray[np.float64]
 
@@ -224,20 +225,14 @@ class Posterior:
         Raises
         ------
         OptionError
-            If no draw or chain is left, or the slice goes backward.
+            If no chain or fewer than four draws are left, or the slice goes backward.
         """
-        first, last, every = (draw or slice(None)).indices(self.n_draws)
-        if every < 1 or last - first < 1:
-            raise OptionError(f"draw must be a slice that goes forward and keeps a draw, got {draw!r}")
-        chains = np.atleast_1d(np.arange(self.n_chains)[slice(None) if chain is None else chain])
-        if not len(chains):
-            raise OptionError(f"chain must name a chain from 0 to {self.n_chains - 1}, got {chain!r}")
-        if len(set(chains.tolist())) < len(chains):
-            raise OptionError(f"chain must name each chain once, got {chain!r}; a copy is no new chain")
+        first, last, every = draws_of(self.n_draws, draw)
+        chains = chains_of(self.n_chains, chain)
         warmup = join([self.warmup, self.steps.select(slice(0, first))])
         if every > 1:
             warmup = warmup.select(slice(every - 1, None, every))
-        goes_on = chain is None and last == self.n_draws and every == 1
+        goes_on = np.array_equal(chains, np.arange(self.n_chains)) and last == self.n_draws and every == 1
         return replace(
             self,
             steps=self.steps.select(slice(first, last, every)).of_chains(chains),
@@ -250,9 +245,10 @@ class Posterior:
     def thin(self, every: int) -> Posterior:
         """Keep every so-many-th draw, the last of each group.
 
-        Chains can be extended still if their length is a multiple of ``every``.
+        At least four draws a chain must be left. Chains can be extended still if their length is a multiple
+        of ``every``.
         """
-        every = check_whole("every", every, 1, self.n_draws)
+        every = check_whole("every", every, 1, max(1, self.n_draws // MIN_DRAWS))
         return replace(
             self,
             steps=self.steps.thin(every),
