@@ -4,11 +4,11 @@ import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from segmix.errors import ConvergenceWarning, OptionError, SegmixError, printable
+from segmix.errors import OptionError, SegmixError, printable
 from segmix.targets import check_place, check_target
 
 from .console import Console
-from .failures import FAILED, USAGE, tell
+from .failures import FAILED, USAGE, tell, tell_warnings
 from .inputs import Job, plan_jobs, read_domain
 from .interruptions import interruptions
 from .parsing import (
@@ -148,8 +148,7 @@ class _Batch:
             self.seed_is_told = True
         for note in (*result.image.notes, *result.levels.notes):
             self.console.note(f"{job.source}: {note}")
-        for message in dict.fromkeys(str(warning.message) for warning in caught if _matters(warning)):
-            self.console.warning(f"{job.source}: {message}")
+        tell_warnings(caught, source=job.source, console=self.console)
         if not result.posterior.verdict.converged:
             reasons = "; ".join(result.posterior.verdict.reasons)
             self.console.warning(f"{job.source}: not converged: {reasons}")
@@ -181,8 +180,3 @@ def _model(request: Request) -> dict[str, Any]:
         "chains": request.chains,
         "thin": request.thin,
     }
-
-
-def _matters(warning: warnings.WarningMessage) -> bool:
-    """Return whether a warning is meant for users; the verdict is told in its own words."""
-    return issubclass(warning.category, UserWarning) and not issubclass(warning.category, ConvergenceWarning)

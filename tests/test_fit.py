@@ -208,3 +208,33 @@ def test_a_column_is_named_in_the_shell(here: Path, capsys: pytest.CaptureFixtur
     Path("one.csv").write_text("x,value\n" + "".join(f"{x},{y}\n" for x, y in rows.tolist()))
     assert run(["fit", "one.csv", "-o", "out", "--draws", "300", "--allow-unconverged"]) == 0
     assert "one.csv: took the column 'value'" in capsys.readouterr().err
+
+
+EXTREME = [
+    ("stds", f'family = "half-normal"\nstd = {size}') for size in ("1e-300", "1e300", "1e-119", "1e119")
+]
+EXTREME += [("means", f'family = "normal"\nmean = 1\nstd = {size}') for size in ("1e-200", "1e-119", "1e119")]
+EXTREME += [("weights", f'family = "dirichlet"\nconcentration = {a}') for a in ("1e300", "1e-119", "1e119")]
+EXTREME += [
+    ("stds", f'family = "inverse-gamma"\nshape = {a}\nscale = {b}')
+    for a, b in (("1e300", "1"), ("1", "1e300"), ("1e119", "1e119"), ("1e-119", "1e-119"), ("1", "1e-119"))
+]
+EXTREME += [
+    ("means", f'family = "scaled-normal"\nmean = 1\nsize = {n}') for n in ("1e300", "1e119", "1e-119")
+]
+
+
+@pytest.mark.parametrize(("part", "family"), EXTREME)
+def test_extreme_priors_are_fitted_or_refused(
+    table: Path, capfd: pytest.CaptureFixture[str], part: str, family: str
+) -> None:
+    Path("prior.toml").write_text(f"[{part}]\n{family}\n")
+    few = ["--prior", "prior.toml", "--seed", "1", "--draws", "40"]
+    statuses = {
+        run(["fit", "data.csv", "-o", "out", *few, "--exactly", "--allow-unconverged"]),
+        run(["compare", "data.csv", *few, "--methods", "map,independence"]),
+    }
+    err = capfd.readouterr().err
+    assert "internal error" not in err
+    assert all(line.startswith("segmix: ") for line in err.splitlines())
+    assert statuses in ({0}, {2})
