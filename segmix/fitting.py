@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import record
-from .errors import InputError, OptionError, check_whole
+from .errors import InputError, OptionError
 from .imaging.guard import kind_of, open_regular, shown
 from .imaging.image import Image, as_numbers
 from .imaging.levels import Levels, Quantization, count_levels
@@ -25,10 +25,9 @@ from .outputs import staged_folder
 from .posterior import Posterior
 from .potts.options import PottsOptions
 from .samples import Samples, Truth, as_samples, count_samples
+from .seeds import Rng, check_rng
 from .tables import TABLES, read_samples
 from .targets import SUMMARY
-
-Rng = int | np.random.SeedSequence | np.random.Generator | None
 
 
 class Data(NamedTuple):
@@ -251,17 +250,13 @@ def seed_of(rng: Rng) -> int:
 
     An int is its own seed; a SeedSequence or Generator gives 128 bits; None takes them from the system.
     """
+    check_rng(rng)
     if isinstance(rng, np.random.Generator):
         words: NDArray[np.unsignedinteger] = rng.integers(0, 1 << 32, 4, dtype=np.uint32)
-    elif isinstance(rng, int | np.integer) and not isinstance(rng, bool):
-        check_whole("rng", rng, 0, (1 << 128) - 1)
+    elif isinstance(rng, int | np.integer):
         return int(rng)
-    elif rng is None or isinstance(rng, np.random.SeedSequence):
-        words = (rng or np.random.SeedSequence()).generate_state(4)
     else:
-        raise OptionError(
-            f"rng must be a seed, SeedSequence, Generator or None, got {type(rng).__name__}; give a number"
-        )
+        words = (rng or np.random.SeedSequence()).generate_state(4)
     return int.from_bytes(words.astype("<u4").tobytes(), "little")
 
 

@@ -145,6 +145,7 @@ class Posterior:
     def pooled(self, n: int | None = None) -> tuple[Array, Array, Array]:
         """Weights, means and stds of n evenly spaced draws of all chains (all by default), (n, n_classes)."""
         size = self.n_chains * self.n_draws
+        n = None if n is None else check_whole("n", n, 1)
         chosen = slice(None) if n is None else np.linspace(0, size - 1, min(n, size)).astype(int)
         weights, means, stds = (part.reshape(size, self.n_classes)[chosen] for part in self.steps.parameters)
         return weights, means, stds

@@ -9,7 +9,7 @@ from typing import Literal
 from numpy.typing import ArrayLike
 
 from .errors import ConvergenceWarning, OptionError, check_whole
-from .fitting import Data, Rng, checked, preprocessed, sample, sample_spatial, seed_of
+from .fitting import Data, checked, preprocessed, sample, sample_spatial, seed_of
 from .imaging.image import Image, as_image
 from .imaging.levels import Quantization, count_levels
 from .imaging.reading import options_of
@@ -17,6 +17,7 @@ from .mixture.plan import SPATIAL, Plan, Sampler, check_classes
 from .mixture.priors import Priors
 from .potts.options import PottsOptions
 from .segmentation import Segmentation
+from .seeds import Rng
 
 Foreground = Literal["bright", "dark"] | int | Sequence[int]
 

@@ -144,7 +144,7 @@ def as_image(
         image = _owned(image_from_array(image, axes=axes), image)
     if domain is None:
         return image
-    return replace(image, domain=_narrowed(image, np.asarray(domain)))
+    return replace(image, domain=_narrowed(image, _as_domain(domain)))
 
 
 def _owned(image: Image, values: ArrayLike) -> Image:
@@ -224,6 +224,13 @@ def check_domain(domain: NDArray[Any], shape: tuple[int, ...]) -> None:
         )
     if not domain.any():
         raise InputError("domain must hold at least one pixel, got none; check it or the no-data value")
+
+
+def _as_domain(domain: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.asarray(domain)
+    except ValueError as error:
+        raise InputError(f"domain must be an array ({error}); make all rows of one length") from None
 
 
 def _narrowed(image: Image, domain: NDArray[Any]) -> Domain:

@@ -37,8 +37,8 @@ class Family:
                 )
             if (abs(value) > LARGEST).any() or (field.name in self.positive and _near_zero(value)):
                 raise OptionError(
-                    f"{self.name} prior: {field.name} must be from {1 / LARGEST:g} to {LARGEST:g} in size to be "
-                    f"computed with, got {value.tolist()}; give one nearer to the data"
+                    f"{self.name} prior: {field.name} must be from {1 / LARGEST:g} to {LARGEST:g} in size, "
+                    f"got {value.tolist()}; give one nearer to the data"
                 )
             if field.name in self.positive and not (value > 0).all():
                 raise OptionError(f"{self.name} prior: {field.name} must be positive, got {value.tolist()}")
