@@ -16,8 +16,8 @@ from .imaging.reading import options_of
 from .mixture.plan import SPATIAL, Plan, Sampler, check_classes
 from .mixture.priors import Priors
 from .potts.options import PottsOptions
-from .segmentation import Segmentation
 from .seeds import Rng
+from .segmentation import Segmentation
 
 Foreground = Literal["bright", "dark"] | int | Sequence[int]
 
