@@ -1,5 +1,6 @@
 """Segmenting one picture after the other."""
 
+import traceback
 import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,8 @@ def run_batch(request: Request) -> int:
     try:
         batch = _Batch(request, console)
     except SegmixError as error:
+        if request.debug:
+            traceback.print_exception(error)
         console.error(str(error))
         return USAGE if isinstance(error, OptionError) else FAILED
     return batch.run()

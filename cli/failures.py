@@ -62,6 +62,8 @@ def exit_on_failure(console: Console, *, source: str, debug: bool) -> Iterator[N
     except typer.Exit:
         raise
     except OptionError as error:
+        if debug:
+            traceback.print_exception(error)
         console.error(str(error))
         raise typer.Exit(USAGE) from error
     except Exception as error:

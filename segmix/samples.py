@@ -99,7 +99,7 @@ def simulate_mixture(
     generator = generator_of(rng)
     labels = generator.choice(len(truth.weights), n, p=truth.weights).astype(np.uint8)
     normal = stats.norm(np.array(truth.means)[labels], np.array(truth.stds)[labels])
-    return Samples(normal.rvs(random_state=generator), labels, truth)
+    return Samples(np.atleast_1d(normal.rvs(random_state=generator)), labels, truth)
 
 
 def checked_truth(weights: Iterable[float], means: Iterable[float], stds: Iterable[float]) -> Truth:

@@ -22,6 +22,7 @@ TABLES = (".csv", ".tsv", ".txt")
 TRUTH = "# segmix mixture "
 NAMES = ("value", "values", "intensity")
 MISSING = ("na", "n/a", "null", "none", "-", "?", "")  # nan is a number, if no finite one
+LONGEST = 60  # characters of a cell that a message shows
 HEAD = 1000  # rows by which a column is told to be numbers, or to count the rows
 
 
@@ -125,8 +126,8 @@ def _head(path: str, rows: Iterator[Row], column: str | int | None) -> tuple[Hea
     odd = [cell for cell in cells if re.match(r"[+\-]?[.,]?\d", cell) and not _is_number(cell)]
     if odd and column not in cells:
         raise InputError(
-            f"{path}: line {line} holds {odd[0]!r}, neither a number nor the name of a column; "
-            f"mend that line{_decimal_remedy(odd[0])}"
+            f"{path}: line {line} holds {_cut(odd[0])}, neither a number nor the name of a column; "
+            f"mend that line{_remedy(odd[0])}"
         )
     head = Head(path, cells, len(cells), below)
     if not below:
@@ -158,7 +159,9 @@ def _place(head: Head, column: str | int | None) -> tuple[int, tuple[str, ...]]:
         raise InputError(_ambiguous(head, numeric))
     if not numeric and head.width > 1:
         line, cells = head.rows[0]
-        raise InputError(f"{head.path}: no column holds numbers, line {line} begins {cells[0]!r}; mend it")
+        raise InputError(
+            f"{head.path}: no column holds numbers, line {line} begins {_cut(cells[0])}; mend it"
+        )
     place = (numeric or [0])[0]
     return place, notes + _taken(head, place)
 
@@ -223,8 +226,11 @@ def _numbers(head: Head, rows: Iterable[Row], place: int) -> Iterator[float]:
             problem = f"has {len(cells)} cells where the first row has {head.width}; mend that line"
             remedy = ", write decimal marks as points, and quote text with delimiters"
         elif not _is_number(cell):
-            problem, remedy = f"holds {cell or 'nothing'!r} and not a number", "; mend or delete that line"
-            remedy += _decimal_remedy(cell)
+            problem, remedy = (
+                f"holds {_cut(cell or 'nothing')} and not a number",
+                "; mend or delete that line",
+            )
+            remedy += _remedy(cell)
         elif not np.isfinite(float(cell)):
             problem, remedy = f"holds {cell!r}, which is not finite", "; delete that line"
         else:
@@ -243,6 +249,16 @@ def _is_number(cell: str) -> bool:
 
 def _decimal_remedy(cell: str) -> str:
     return "; write decimal marks as points" if re.fullmatch(r"[+\-]?\d*,\d+", cell) else ""
+
+
+def _remedy(cell: str) -> str:
+    """What to do about a cell that is no number."""
+    several = len(cell.split()) > 1 and all(map(_is_number, cell.split()))
+    return "; separate columns by commas, semicolons or tabs" if several else _decimal_remedy(cell)
+
+
+def _cut(cell: str) -> str:
+    return repr(cell if len(cell) <= LONGEST else cell[: LONGEST - 3] + "...")
 
 
 def _truth_in(first: list[str]) -> Truth | None:
