@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 import segmix
+from segmix.areas import Area, Estimate
 from segmix.errors import ConvergenceWarning, InputError, OptionError, OutputError
 from segmix.mixture.density import log_table, observe
+from segmix.record import find_cautions
 
 OUTPUTS = {
     "labels.png", "mask.png", "probabilities.tif", "entropy.png",
@@ -279,6 +281,16 @@ def test_classes_that_overlap_or_are_tiny_are_named(result: segmix.Segmentation)
         .cautions[0]
         .startswith("classes 0 and 1 overlap: their means are 0.5")
     )
+
+
+@pytest.mark.parametrize(
+    ("share", "pixels", "small"), [(9e-4, 90, True), (1.1e-3, 110, False), (0.2, 9, True), (0.2, 11, False)]
+)
+def test_a_tiny_share_or_few_pixels_are_named(
+    result: segmix.Segmentation, share: float, pixels: float, small: bool
+) -> None:
+    area = Area(0, Estimate(pixels, 1.0, 0.0, 2.0), Estimate(share, 1e-5, 0.0, 1.0))
+    assert any("class 0 is small" in text for text in find_cautions(result.posterior, [area], ())) is small
 
 
 def test_a_buffer_that_is_used_again_changes_no_result() -> None:
