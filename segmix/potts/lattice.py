@@ -135,9 +135,9 @@ class Lattice:
             plane[tuple(slice(1, 1 + n) for n in part.shape)] = part
         return planes.reshape(self.n_planes, -1)
 
-    def join(self, planes: NDArray[Any]) -> NDArray[Any]:
-        """Invert ``split``."""
-        array = np.empty(self.shape, planes.dtype)
+    def join(self, planes: NDArray[Any], *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Invert ``split``, into ``out`` where given."""
+        array = np.empty(self.shape, planes.dtype) if out is None else out
         for plane, parity in zip(planes.reshape(-1, *self.padded), self.parities, strict=True):
             part = array[tuple(slice(p, None, 2) for p in parity)]
             part[...] = plane[tuple(slice(1, 1 + n) for n in part.shape)]

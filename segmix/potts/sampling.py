@@ -115,14 +115,17 @@ def pixel_probabilities(problem: Problem, chains: list[FieldChain]) -> NDArray[n
     Means over chains and sweeps of the conditional probabilities, not of drawn labels (Rao-Blackwell).
     """
     lattice, n_seen = problem.sweeps.lattice, sum(chain.n_seen for chain in chains)
-    below = np.zeros((problem.n_classes + 1, *lattice.shape), np.float32)
-    below[-1] = 1.0
+    probabilities = np.ones((problem.n_classes, *lattice.shape), np.float32)
+    below = np.empty(chains[0].labels.shape, np.float32)
     for k in range(problem.n_classes - 1):
-        total = chains[0].seen[k].astype(np.float64)
-        for chain in chains[1:]:
-            total += chain.seen[k]
-        below[k + 1] = (lattice.join(total) / n_seen + 0.5) / 65536
-    probabilities = np.diff(below, axis=0)
+        for p, plane in enumerate(below):  # a plane at a time, for the memory
+            total = chains[0].seen[k, p].astype(np.float64)
+            for chain in chains[1:]:
+                total += chain.seen[k, p]
+            plane[:] = (total / n_seen + 0.5) / 65536
+        lattice.join(below, out=probabilities[k])
+    for k in range(problem.n_classes - 1, 0, -1):
+        probabilities[k] -= probabilities[k - 1]
     if lattice.domain is not None:
         probabilities[:, ~lattice.domain] = np.nan
     return probabilities
