@@ -18,7 +18,7 @@ SIDE, REPEATS = 1024, 3
 APART, SD = 2.0, 25.0
 NOTE = """\
 Best of 3 in turn. segmix draws 2 x 1000 (2 x 300 before them are thrown away) and doubles what has not
-converged; *500 draws* asks for fewer. Smallest ESS is over means, sds, fractions, beta and agreements, of the last run.
+converged; *500 draws* asks for fewer. ESS and R-hat are the worst of all parameters, agreements included.
 The peers give a most probable labeling and probabilities at a strength of smoothing that is given to them."""
 
 

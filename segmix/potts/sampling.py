@@ -116,14 +116,12 @@ def pixel_probabilities(problem: Problem, chains: list[FieldChain]) -> NDArray[n
     """
     lattice, n_seen = problem.sweeps.lattice, sum(chain.n_seen for chain in chains)
     probabilities = np.ones((problem.n_classes, *lattice.shape), np.float32)
-    below = np.empty(chains[0].labels.shape, np.float32)
     for k in range(problem.n_classes - 1):
-        for p, plane in enumerate(below):  # a plane at a time, for the memory
+        for p in range(lattice.n_planes):  # one at a time, for the memory
             total = chains[0].seen[k, p].astype(np.float64)
             for chain in chains[1:]:
                 total += chain.seen[k, p]
-            plane[:] = (total / n_seen + 0.5) / 65536
-        lattice.join(below, out=probabilities[k])
+            lattice.put((total / n_seen + 0.5) / 65536, p, probabilities[k])
     for k in range(problem.n_classes - 1, 0, -1):
         probabilities[k] -= probabilities[k - 1]
     if lattice.domain is not None:
