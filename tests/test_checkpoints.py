@@ -17,6 +17,7 @@ from segmix import Posterior, fit, simulate_mixture
 from segmix.checkpoints import Checkpoints
 from segmix.errors import OutputError
 
+from .interruptions import interrupt
 from .test_posterior import assert_same
 
 LECTURE = ((0.25, 0.75), (100.0, 200.0), (20.0, 20.0))
@@ -209,13 +210,5 @@ def test_an_interruption_names_the_checkpoint(table: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     time.sleep(6.0)  # some draws are made
-    process.send_signal(signal.SIGINT)
-    error = process.communicate(timeout=30)[1]
-    assert process.returncode == 130
-    part = Posterior.load(CHECKPOINT)
-    assert error == (
-        f"segmix: warning: interrupted; {CHECKPOINT} holds {part.n_draws} draws a chain, "
-        "segmix continue goes on with them\n"
-    )
-    assert os.listdir("out") == [CHECKPOINT.name]
+    interrupt(process, CHECKPOINT, timeout=30)
     assert run(["continue", str(CHECKPOINT), "-o", "out", "--draws", "100", "--allow-unconverged", "-q"]) == 0

@@ -23,6 +23,7 @@ from segmix.errors import InputError, OptionError, OutputError
 from segmix.potts.fields import Fields
 from segmix.workflow import segmentation_of
 
+from .interruptions import interrupt
 from .test_posterior import assert_same
 
 pytestmark = pytest.mark.filterwarnings("ignore::segmix.errors.ConvergenceWarning")  # of short runs
@@ -386,15 +387,7 @@ def test_an_interruption_names_the_checkpoint(noisy: Path) -> None:
     while not CHECKPOINT.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(0.4)  # so that it is not the first one that is being written
-    process.send_signal(signal.SIGINT)
-    error = process.communicate(timeout=60)[1]
-    assert process.returncode == 130
-    part = Posterior.load(CHECKPOINT)
-    assert error == (
-        f"segmix: warning: interrupted; {CHECKPOINT} holds {part.n_draws} draws a chain, "
-        "segmix continue goes on with them\n"
-    )
-    assert os.listdir("out") == [CHECKPOINT.name]
+    interrupt(process, CHECKPOINT, timeout=60)
     again = ["continue", str(CHECKPOINT), "-o", "out", "--draws", "20", "--overwrite", "-q"]
     assert run([*again, "--allow-unconverged"]) == 0
 

@@ -72,7 +72,7 @@ def read_tiff(file: BinaryIO, *, page: int | None, max_pixels: int, decode_other
         if _photometric(ifd) not in (5, 6):
             try:
                 return _samples(ifd, _decoded(tiff, ifd, chosen % planes))
-            except (ValueError, NotImplementedError) as error:
+            except (ValueError, NotImplementedError) as error:  # the second: tifffile lacks the codec
                 if ifd.compression in _OWN_CODECS and "imagecodecs" not in str(error):
                     raise
                 reason = one_line(error)

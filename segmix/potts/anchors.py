@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..mixture.chains import Steps, Stream, generator
 from .chains import FieldChain
-from .external import ExternalField, PriorFields, fit_constant
+from .external import ExternalField, PriorFields, fit_constant, log_weights
 from .normalizer import ordering_beta
 from .pilot import Pilot
 
@@ -53,8 +53,7 @@ def search(fields: PriorFields, theta: Array, asked: Asked) -> tuple[Array, Arra
             return None
         drawn = fields.draw(theta, FIELDS_A_CLASS * d, tune=TUNE)
         spread = np.cov(drawn.T).reshape(d, d)
-        weights = np.exp(np.append(theta[:-1], 0.0))
-        weights /= weights.sum()
+        weights = np.exp(log_weights(theta[None])[0])
         pull = asked.statistics - drawn.mean(axis=0)
         pull[:-1] += (asked.concentration - asked.concentration.sum() * weights)[:-1]
         precision = spread + 1e-9 * np.trace(spread) / d * np.eye(d) + np.eye(d)
@@ -120,14 +119,12 @@ class AnchorSearch:
 
     def begin(self) -> None:
         """Find theta for the chains' labels as they are now, and give the chains the constant around it."""
-        statistics = np.mean([chain.statistics() for chain in self.chains], axis=0)
-        found = None if self._is_ordered(statistics) else self._search(statistics)
+        found = self._search()
         if found is None:
-            return self._give_up(f"labels are ordered (beta about {self.critical:.2g} or more)")
-        self.theta = found[0]
+            return
         self._simulate(around(*found), found[1])
         for chain in self.chains:
-            chain.move_to(self.theta)
+            chain.move_to(found[0])
 
     def follow(self, steps: Steps) -> None:
         """Place anchors anew, where the last steps of the chains have been."""
@@ -137,11 +134,9 @@ class AnchorSearch:
         assert external is not None
         near = np.quantile(external.distance(thetas), 0.9) < 1
         self.is_settled = bool(near and external.misfit < MAX_MISFIT)
-        found = self._search(np.mean([chain.statistics() for chain in self.chains], axis=0))
-        if found is None:
-            return self._give_up(f"labels are ordered (beta about {self.critical:.2g} or more)")
-        self.theta = found[0]
-        self._simulate(np.concatenate([around(*found), spread_of(thetas)]), found[1])
+        found = self._search()
+        if found is not None:
+            self._simulate(np.concatenate([around(*found), spread_of(thetas)]), found[1])
 
     def end(self) -> None:
         """Leave weights equal where the constant is not known all over the chains' way."""
@@ -166,14 +161,24 @@ class AnchorSearch:
             if external is None:
                 chain.logits = np.zeros_like(chain.logits)
 
-    def _search(self, statistics: Array) -> tuple[Array, Array] | None:
-        concentration = self.problem.target.priors.weights.parameters[0]
-        theta = self.theta
-        if theta is None:
-            sizes = np.append(statistics[:-1], self.fields.sweeps.lattice.n_pixels - statistics[:-1].sum())
-            logs = np.log(np.maximum(sizes, 1.0))
-            theta = np.append(logs[:-1] - logs[-1], self.problem.beta or 0.0)
-        return search(self.fields, theta, Asked(statistics, concentration, self.problem.beta, self.critical))
+    def _search(self) -> tuple[Array, Array] | None:
+        """See ``search``; where labels are ordered nothing is found, and weights are left equal."""
+        statistics, beta = np.mean([chain.statistics() for chain in self.chains], axis=0), self.problem.beta
+        concentration, found = self.problem.target.priors.weights.parameters[0], None
+        if self.theta is not None or not self._is_ordered(statistics):
+            theta = self._first(statistics) if self.theta is None else self.theta
+            found = search(self.fields, theta, Asked(statistics, concentration, beta, self.critical))
+        if found is None:
+            self._give_up(f"labels are ordered (beta about {self.critical:.2g} or more)")
+        else:
+            self.theta = found[0]
+        return found
+
+    def _first(self, statistics: Array) -> Array:
+        """Theta of strangers in these shares."""
+        sizes = np.append(statistics[:-1], self.fields.sweeps.lattice.n_pixels - statistics[:-1].sum())
+        logs = np.log(np.maximum(sizes, 1.0))
+        return np.append(logs[:-1] - logs[-1], self.problem.beta or 0.0)
 
     def _is_ordered(self, statistics: Array) -> bool:
         lattice = self.fields.sweeps.lattice

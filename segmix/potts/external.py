@@ -97,11 +97,9 @@ class ExternalField:
     def log_constant(self, thetas: Array) -> Array:
         """log C of thetas (m, d), (m,)."""
         rest = monomials(self.standardize(thetas), self.powers) @ self.coefficients
-        logits = _logits(thetas)
-        top = logits.max(axis=1)
-        free = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
-        chance = np.exp(2 * log_weights(thetas)).sum(axis=1)
-        total: Array = self.n_pixels * (free + rest) + self.n_pairs * thetas[:, -1] * chance
+        logs = log_weights(thetas)
+        chance = np.exp(2 * logs).sum(axis=1)
+        total: Array = self.n_pixels * (rest - logs[:, -1]) + self.n_pairs * thetas[:, -1] * chance
         return total
 
     def standardize(self, thetas: Array) -> Array:
@@ -147,14 +145,10 @@ class ExternalField:
 
 def log_weights(thetas: Array) -> Array:
     """log w of thetas (m, n_classes), (m, n_classes)."""
-    logits = _logits(thetas)
+    logits = np.concatenate([thetas[:, :-1], np.zeros((len(thetas), 1))], axis=1)
     top = logits.max(axis=1, keepdims=True)
     logs: Array = logits - top - np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
     return logs
-
-
-def _logits(thetas: Array) -> Array:
-    return np.concatenate([thetas[:, :-1], np.zeros((len(thetas), 1))], axis=1)
 
 
 def monomials(x: Array, powers: NDArray[np.intp]) -> Array:
