@@ -1,16 +1,17 @@
 """Segmenting one picture after the other."""
 
+import traceback
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from segmix.errors import ConvergenceWarning, OptionError, SegmixError, printable
+from segmix.errors import OptionError, SegmixError, printable
 from segmix.targets import check_place, check_target
 
 from .console import Console, Show
-from .failures import FAILED, USAGE, tell
-from .inputs import Job, plan_jobs
+from .failures import FAILED, USAGE, tell, tell_warnings
+from .inputs import Job, plan_jobs, read_domain
 from .interruptions import interruptions
 from .parsing import (
     draw_seed,
@@ -85,6 +86,8 @@ def run_batch(request: Request) -> int:
     try:
         batch = _Batch(request, console)
     except SegmixError as error:
+        if request.debug:
+            traceback.print_exception(error)
         console.error(str(error))
         return USAGE if isinstance(error, OptionError) else FAILED
     return batch.run()
@@ -106,7 +109,7 @@ class _Batch:
         self.seed = draw_seed() if request.seed is None else request.seed
         self.seed_is_told = request.seed is not None
         self.misused = 0  # pictures that failed by an option
-        self.domain = None if request.domain is None else _read_domain(request.domain, request.max_pixels)
+        self.domain = read_domain(request.domain, max_pixels=request.max_pixels)
 
     def run(self) -> int:
         """Do every job and return the exit status."""
@@ -181,8 +184,7 @@ class _Batch:
             self.seed_is_told = True
         for note in (*result.image.notes, *result.levels.notes):
             self.console.note(f"{job.source}: {note}")
-        for message in dict.fromkeys(str(warning.message) for warning in caught if _matters(warning)):
-            self.console.warning(f"{job.source}: {message}")
+        tell_warnings(caught, source=job.source, console=self.console)
         if not result.posterior.verdict.converged:
             reasons = "; ".join(result.posterior.verdict.reasons)
             self.console.warning(f"{job.source}: not converged: {reasons}")
@@ -224,18 +226,3 @@ def _model(request: Request) -> dict[str, Any]:
         "until_converged": request.until_converged,
         "doublings": request.doublings,
     }
-
-
-def _read_domain(path: str, max_pixels: int) -> Any:
-    """Return True where the picture is not zero; a palette's colors say nothing of its indexes."""
-    from segmix import InputError, read_image
-
-    image = read_image(path, max_pixels=max_pixels)
-    if any(note.startswith("palette") for note in image.notes):
-        raise InputError(f"{path}: a domain must be gray (0 leaves out), got a palette; use mask.png, say")
-    return image.pixels != 0
-
-
-def _matters(warning: warnings.WarningMessage) -> bool:
-    """Return whether a warning is meant for users; the verdict is told in its own words."""
-    return issubclass(warning.category, UserWarning) and not issubclass(warning.category, ConvergenceWarning)

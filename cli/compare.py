@@ -33,6 +33,10 @@ def compare(
     seed: o.Seed = None,
     column: o.Column = None,
     preprocess: o.Preprocess = None,
+    page: o.Page = None,
+    limits: o.Limits = None,
+    domain: o.Domain = None,
+    max_pixels: o.MaxPixels = 64_000_000,
     as_json: o.AsJson = False,
     debug: o.Debug = False,
 ) -> None:
@@ -54,6 +58,7 @@ def compare(
             seed=seed,
             column=column,
             preprocess=tuple(preprocess or ()),
+            reading=(page, limits, domain, max_pixels),
             as_json=as_json,
             console=console,
         )

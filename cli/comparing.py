@@ -7,6 +7,7 @@ from segmix.fitting import Data, checked, load
 from segmix.record import to_json
 
 from .console import Console
+from .inputs import read_options
 from .parsing import draw_seed, parse_prior, parse_quantization, parse_steps
 
 
@@ -21,6 +22,7 @@ def run_compare(
     seed: int | None,
     column: str | None,
     preprocess: tuple[str, ...],
+    reading: tuple[int | None, str | None, str | None, int],
     as_json: bool,
     console: Console,
 ) -> int:
@@ -29,7 +31,8 @@ def run_compare(
     width: Any = parse_quantization(quantization)
     priors, steps = checked(parse_prior(prior)), parse_steps(preprocess)
     console.announce_compilation()
-    data = load(path, n_classes=n_classes, quantization=width, preprocess=steps, column=column)
+    asked = read_options(*reading)
+    data = load(path, n_classes=n_classes, quantization=width, preprocess=steps, column=column, reading=asked)
     for note in data.notes:
         console.note(f"{path}: {note}")
     rows = compare(data, n_classes=n_classes, priors=priors, methods=methods, draws=draws, seed=key)

@@ -104,7 +104,7 @@ def _saturation(limit: float | None, counted: NDArray[Any], end: int) -> dict[st
 def _saturation_text(found: dict[str, float] | None) -> str:
     if found is None:
         return "open"
-    return f"{found['pixels']} pixels at {found['at']:g} ({100 * found['fraction']:.2g} %)"
+    return f"{found['pixels']} pixels at {found['at']:g} ({100 * found['fraction']:.3g} %)"
 
 
 def _limit(image: Image, levels: Levels, end: int) -> float | None:

@@ -1,12 +1,13 @@
 """From an exception to the one line that the user reads."""
 
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
 
-from segmix.errors import OptionError, SegmixError, printable
+from segmix.errors import ConvergenceWarning, OptionError, SegmixError, printable
 
 from .console import Console
 from .interruptions import interruptions
@@ -49,14 +50,33 @@ def tell(error: Exception, *, source: str, console: Console, debug: bool) -> Non
 
 @contextmanager
 def exit_on_failure(console: Console, *, source: str, debug: bool) -> Iterator[None]:
-    """Leave with status 2 for a wrong option and 1 for anything else that goes wrong in the block."""
+    """Leave with status 2 for a wrong option and 1 for anything else that goes wrong in the block.
+
+    Warnings that are meant for users are told in one line each.
+    """
     try:
-        yield
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+        tell_warnings(caught, source=source, console=console)
     except typer.Exit:
         raise
     except OptionError as error:
+        if debug:
+            traceback.print_exception(error)
         console.error(str(error))
         raise typer.Exit(USAGE) from error
     except Exception as error:
         tell(error, source=source, console=console, debug=debug)
         raise typer.Exit(FAILED) from error
+
+
+def tell_warnings(caught: list[warnings.WarningMessage], *, source: str, console: Console) -> None:
+    """Print each warning that is meant for users once; the verdict is told in its own words."""
+    meant = [
+        warning
+        for warning in caught
+        if issubclass(warning.category, UserWarning) and not issubclass(warning.category, ConvergenceWarning)
+    ]
+    for message in dict.fromkeys(str(warning.message) for warning in meant):
+        console.warning(f"{source}: {message}")

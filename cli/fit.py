@@ -20,6 +20,8 @@ summary.json. Of a table the only column of numbers is taken, or the one called 
 
   segmix fit cells.png -o out -k 3 --sampler gibbs --draws 5000
 
+  segmix fit stack.tif -o out --page 1 --preprocess background:25
+
   segmix fit data.csv -o out --draws 500 --exactly     just these draws, converged or not
 
 [bold]Exit status[/bold]
@@ -64,6 +66,10 @@ def fit(
     allow_unconverged: o.AllowUnconverged = False,
     column: o.Column = None,
     preprocess: o.Preprocess = None,
+    page: o.Page = None,
+    limits: o.Limits = None,
+    domain: o.Domain = None,
+    max_pixels: o.MaxPixels = 64_000_000,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     overwrite: o.Overwrite = False,
@@ -83,6 +89,10 @@ def fit(
             quantization=quantization,
             column=column,
             preprocess=tuple(preprocess or ()),
+            page=page,
+            limits=limits,
+            domain=domain,
+            max_pixels=max_pixels,
             sampler=sampler.value,
             draws=draws,
             tune=tune,

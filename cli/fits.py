@@ -9,12 +9,12 @@ from segmix.fitting import Data, checked, load, sample, save_fit
 from segmix.mixture.plan import RESUMABLE, Plan
 from segmix.posterior import Posterior
 from segmix.potts.fields import Fields
-from segmix.record import format_parameters, summarize_posterior, to_json
+from segmix.record import caution_fit, format_parameters, summarize_posterior, to_json
 from segmix.targets import check_target
 from segmix.workflow import foreground_labels, segmentation_of
 
 from .console import Console
-from .inputs import result_name
+from .inputs import read_options, result_name
 from .interruptions import interruptions
 from .parsing import draw_seed, parse_foreground, parse_prior, parse_quantization, parse_steps
 from .watching import checkpoints_beside, watched
@@ -30,6 +30,10 @@ class Wish(NamedTuple):
     quantization: str
     column: str | None
     preprocess: tuple[str, ...]
+    page: int | None
+    limits: str | None
+    domain: str | None
+    max_pixels: int
     sampler: str
     draws: int
     tune: int | None
@@ -80,7 +84,7 @@ def run_fit(path: str, wish: Wish, output: Output, console: Console) -> int:
         posterior = sample(data, n_classes=wish.n_classes, priors=priors, plan=plan, watch=watch)
     if wish.seed is None:
         console.note(f"drew the seed {seed}; --seed {seed} gives the same again")
-    return _finish(posterior, path, target, checkpoints, output, console)
+    return _finish(posterior, path, target, checkpoints, output, console, plan=plan)
 
 
 def run_continue(path: str, draws: int, foreground: str, output: Output, console: Console) -> int:
@@ -117,9 +121,15 @@ def _load(path: str, wish: Wish, console: Console) -> Data:
     """Read the data, and tell what reading decided."""
     steps = parse_steps(wish.preprocess)
     quantization: Any = parse_quantization(wish.quantization)
+    reading = read_options(wish.page, wish.limits, wish.domain, wish.max_pixels)
     console.announce_compilation()
     data = load(
-        path, n_classes=wish.n_classes, quantization=quantization, preprocess=steps, column=wish.column
+        path,
+        n_classes=wish.n_classes,
+        quantization=quantization,
+        preprocess=steps,
+        column=wish.column,
+        reading=reading,
     )
     for note in data.notes:
         console.note(f"{path}: {note}")
@@ -134,6 +144,7 @@ def _finish(
     output: Output,
     console: Console,
     foreground: tuple[int, ...] = (),
+    plan: Plan | None = None,
 ) -> int:
     """Write and tell: of labels that hang together all that `segmix segment` writes, with a foreground."""
     interruptions.check()
@@ -141,15 +152,15 @@ def _finish(
     if whole:
         whole.save(target, overwrite=output.overwrite)
     else:
-        save_fit(posterior, target, overwrite=output.overwrite, keep=[path])
+        save_fit(posterior, target, overwrite=output.overwrite, keep=[path], plan=plan)
     if checkpoints:
         checkpoints.remove()
     if not posterior.converged:
         console.warning(f"{path}: not converged: {'; '.join(posterior.verdict.reasons)}")
-    for caution in whole.cautions if whole else ():
+    for caution in whole.cautions if whole else caution_fit(posterior):
         console.warning(f"{path}: {caution}")
     if output.as_json:
-        known = whole.summary() if whole else summarize_posterior(posterior)
+        known = whole.summary() if whole else summarize_posterior(posterior, plan)
         console.result(to_json({"input": path, "output": str(target), **known}, one_line=True))
     elif not console.quiet:
         table = whole.table_text() if whole else format_parameters(posterior)

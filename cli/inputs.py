@@ -5,9 +5,12 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from segmix.errors import OptionError
 from segmix.targets import is_result
+
+from .parsing import parse_limits
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy"}
 SUFFIXES |= {".pbm", ".pgm", ".ppm", ".pnm"}
@@ -112,3 +115,20 @@ def _check_distinct(jobs: Iterable[Job]) -> None:
                 "rename one, or give them in two runs with different output folders"
             )
         sources[key] = job.source
+
+
+def read_options(page: int | None, limits: str | None, domain: str | None, max_pixels: int) -> Any:
+    """Return what is asked of a picture's file, as `segmix.fitting.load` takes it."""
+    from segmix.imaging.reading import Reading
+
+    ends = None if limits is None else parse_limits(limits)
+    return Reading(page, ends, read_domain(domain, max_pixels=max_pixels), max_pixels)
+
+
+def read_domain(path: str | None, *, max_pixels: int) -> Any:
+    """Return True where the picture is not zero, or None for no path."""
+    if path is None:
+        return None
+    from segmix.imaging.reading import read_domain as read
+
+    return read(path, max_pixels=max_pixels)

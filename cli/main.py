@@ -108,6 +108,13 @@ def _failure(error: Exception) -> int:
 
 def _usage(error: Any) -> str:
     """Return a usage error in one line, with the command whose help explains it."""
-    message = " ".join(error.format_message().split()).rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(".") + _came(error)
     command = error.ctx.command_path if getattr(error, "ctx", None) else "segmix"
     return f"{message}; see {command} --help"
+
+
+def _came(error: Any) -> str:
+    """Return what was given, where Typer's message does not say it."""
+    found = getattr(error.__cause__, "errors", None)  # of Typer's validator
+    given = found()[0].get("input") if found else None
+    return "" if given is None or repr(given) in error.format_message() else f", got {given!r}"

@@ -70,7 +70,7 @@ def simulate(
     debug: Debug = False,
 ) -> None:
     """Make a picture, or a table of numbers, with known truth."""
-    from segmix.errors import printable
+    from segmix.errors import OptionError, printable
 
     from .console import Console
     from .failures import exit_on_failure
@@ -78,8 +78,12 @@ def simulate(
 
     console = Console()
     suffix = {Kind.cells16: "tif", Kind.mixture: "csv"}.get(kind, "png")
-    target = Path(output or f"{kind}.{suffix}")
+    target = Path(f"{kind}.{suffix}" if output is None else output)
     with exit_on_failure(console, source=str(target), debug=debug):
+        if output == "":
+            raise OptionError(
+                "--output must name a file, got ''; leave it out, or give for example cells.png"
+            )
         sides = parse_shape(shape)
         from .phantoms import Field, write_field, write_mixture, write_phantom
 

@@ -5,15 +5,17 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from .errors import OptionError
-from .fitting import Data, sample
+from .errors import OptionError, check_whole
+from .fitting import Data, checked, load, sample
+from .imaging.image import Image
 from .mixture.density import Parameters, Target, observe, unpack
 from .mixture.kmeans import fit_kmeans
 from .mixture.modes import find_modes, fit_em
-from .mixture.plan import Plan
+from .mixture.plan import Plan, check_classes
 from .mixture.priors import Priors
+from .samples import Samples
 
 Array = NDArray[np.float64]
 
@@ -41,7 +43,7 @@ class Row(NamedTuple):
 
 
 def compare(
-    data: Data,
+    data: Data | Image | Samples | ArrayLike,
     *,
     n_classes: int = 2,
     priors: Priors | None = None,
@@ -56,14 +58,19 @@ def compare(
     Raises
     ------
     OptionError
-        If a method is none of ``METHODS``.
+        If a method is none of ``METHODS``, or another option is out of its range.
+    InputError
+        If the data cannot be used.
     """
     unknown = [method for method in methods if method not in METHODS]
     if unknown:
         raise OptionError(f"methods must be of {', '.join(METHODS)}, got {unknown[0]!r}; name others")
-    observed = observe(data.levels)
-    target = Target(observed, (priors or Priors()).resolve(observed, n_classes))
-    return [_row(method, data, target, priors or Priors(), draws, seed) for method in methods]
+    priors, seed = checked(priors), check_whole("seed", seed, 0, (1 << 128) - 1)
+    known = data if isinstance(data, Data) else load(data, n_classes=n_classes)
+    check_classes(known.levels, n_classes, known.source)
+    observed = observe(known.levels)
+    target = Target(observed, priors.resolve(observed, int(n_classes)))
+    return [_row(method, known, target, priors, draws, seed) for method in methods]
 
 
 def _row(method: str, data: Data, target: Target, priors: Priors, draws: int, seed: int) -> Row:

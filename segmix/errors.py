@@ -4,6 +4,7 @@ Every message names the thing, the rule, what came and the remedy. Any other exc
 """
 
 from numbers import Integral
+from typing import Any
 
 
 class SegmixError(Exception):
@@ -37,9 +38,10 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def check_whole(name: str, value: object, least: int, most: int | None = None) -> None:
-    """Raise OptionError unless a value is a whole number in a range; True and False are none."""
+def check_whole(name: str, value: Any, least: int, most: int | None = None) -> int:
+    """Return a whole number in a range as int; raise OptionError for any other, also True and False."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if not whole or not (least <= value and (most is None or value <= most)):  # type: ignore[operator]
+    if not whole or not (least <= value and (most is None or value <= most)):
         upward = "upward" if most is None else f"to {most}"
         raise OptionError(f"{name} must be a whole number from {least} {upward}, got {value!r}; give one")
+    return int(value)

@@ -1,7 +1,7 @@
 """From data to a posterior without a picture of it: fit, go on with it, save it."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import record
-from .errors import InputError, OptionError, check_whole
+from .errors import InputError, OptionError
 from .imaging.guard import kind_of, open_regular, shown
-from .imaging.image import Image, as_image, as_numbers
+from .imaging.image import Image, as_numbers
 from .imaging.levels import Levels, Quantization, count_levels
 from .imaging.plain import read_npy_row
+from .imaging.reading import AS_IT_IS, Reading, options_of, plain_width
 from .mixture.chains import Watch
 from .mixture.plan import DOUBLINGS, Plan, Sampler, check_classes
 from .mixture.priors import Priors
@@ -24,20 +25,23 @@ from .outputs import staged_folder
 from .posterior import Posterior
 from .potts.options import PottsOptions
 from .samples import Samples, Truth, as_samples, count_samples
+from .seeds import Rng, check_rng
 from .tables import TABLES, read_samples
 from .targets import SUMMARY
 
-Rng = int | np.random.SeedSequence | np.random.Generator | None
-
 
 class Data(NamedTuple):
-    """What a fit works on: levels, where they come from, and the truth where it is known."""
+    """What a fit works on: levels, where they come from, and the truth where it is known.
+
+    ``options`` say how the data were read, ready for JSON.
+    """
 
     levels: Levels
     source: str = "array"
     column: str | None = None
     truth: Truth | None = None
     notes: tuple[str, ...] = ()
+    options: Mapping[str, Any] = {}
 
 
 def fit(
@@ -188,6 +192,7 @@ def _posterior(data: Data, plan: Plan, run: Run) -> Posterior:
         source=data.source,
         column=data.column,
         truth=data.truth,
+        options=data.options,
         known_summary=run.summary,
     )
 
@@ -199,19 +204,24 @@ def load(
     quantization: Quantization = "auto",
     preprocess: Sequence[str] | str | None = (),
     column: str | int | None = None,
+    reading: Reading = AS_IT_IS,
 ) -> Data:
-    """Read data and count its levels; rows of values cannot be preprocessed, and only tables have columns."""
+    """Read data and count its levels; steps and ``reading`` are of images, and only tables have columns."""
     rows = _as_row(data, column)
     if rows is None:
-        image = preprocessed(as_image(data), preprocess)  # type: ignore[arg-type]
+        original = reading.open(data)  # type: ignore[arg-type]
+        image = preprocessed(original, preprocess)
         levels = count_levels(image, quantization=quantization)
         check_classes(levels, n_classes, image.source)
-        return Data(levels, image.source, notes=(*image.notes, *levels.notes))
+        options = options_of(original, image, quantization)
+        return Data(levels, image.source, notes=(*image.notes, *levels.notes), options=options)
     if preprocess:
         raise OptionError(f"preprocess is for images, {rows.source} is a row of values; leave it out")
+    reading.refuse(rows.source)
     levels = count_samples(rows, quantization=quantization)
     check_classes(levels, n_classes, rows.source, unit="value")
-    return Data(levels, rows.source, rows.column, rows.truth, rows.notes)
+    options = {"quantization": plain_width(quantization)}
+    return Data(levels, rows.source, rows.column, rows.truth, rows.notes, options)
 
 
 def _as_row(data: Any, column: str | int | None) -> Samples | None:
@@ -230,7 +240,7 @@ def _as_row(data: Any, column: str | int | None) -> Samples | None:
     if is_path:
         return _row_of_npy(data)
     array = as_numbers(data, "array: data")
-    return as_samples(array) if array.ndim == 1 else None
+    return as_samples(data if np.ma.isMaskedArray(data) else array) if array.ndim == 1 else None
 
 
 def _row_of_npy(path: str | os.PathLike[str]) -> Samples | None:
@@ -266,17 +276,13 @@ def seed_of(rng: Rng) -> int:
 
     An int is its own seed; a SeedSequence or Generator gives 128 bits; None takes them from the system.
     """
+    check_rng(rng)
     if isinstance(rng, np.random.Generator):
         words: NDArray[np.unsignedinteger] = rng.integers(0, 1 << 32, 4, dtype=np.uint32)
-    elif isinstance(rng, int | np.integer) and not isinstance(rng, bool):
-        check_whole("rng", rng, 0, (1 << 128) - 1)
+    elif isinstance(rng, int | np.integer):
         return int(rng)
-    elif rng is None or isinstance(rng, np.random.SeedSequence):
-        words = (rng or np.random.SeedSequence()).generate_state(4)
     else:
-        raise OptionError(
-            f"rng must be a seed, SeedSequence, Generator or None, got {type(rng).__name__}; give a number"
-        )
+        words = (rng or np.random.SeedSequence()).generate_state(4)
     return int.from_bytes(words.astype("<u4").tobytes(), "little")
 
 
@@ -286,8 +292,11 @@ def save_fit(
     *,
     overwrite: bool = False,
     keep: Iterable[str] = (),
+    plan: Plan | None = None,
 ) -> None:
     """Write a folder with posterior.nc and summary.json, whole or not at all.
+
+    ``plan`` is what was asked of the sampler, for the record.
 
     Raises
     ------
@@ -296,6 +305,6 @@ def save_fit(
     """
     with staged_folder(folder, overwrite=overwrite, keep=[posterior.source, *keep]) as temporary:
         write_posterior(temporary / "posterior.nc", posterior)
-        summary = record.summarize_posterior(posterior)
+        summary = record.summarize_posterior(posterior, plan)
         summary["files"] = ["posterior.nc", SUMMARY]
         (temporary / SUMMARY).write_text(record.to_json(summary) + "\n", "utf-8", "backslashreplace")

@@ -1,8 +1,8 @@
 """The one way segmix compiles a loop, with exp, log and the normal tail for loops of vector code.
 
-Kernels take arrays and give arrays; they live in files named kernels.py, the only ones that import numba.
-Compiled code is cached beside the source, else in the user's cache folder, else not at all, so that a
-read-only install and a missing home folder both work.
+Kernels take arrays and give arrays; they live in files whose name ends in kernels.py, and only this one
+imports numba. Compiled code is cached beside the source, else in the user's cache folder, else not at all, so
+that a read-only install and a missing home folder both work.
 """
 
 from collections.abc import Callable

@@ -151,6 +151,7 @@ def _attributes(posterior: Posterior) -> dict[str, Any]:
 
     truth = None if posterior.truth is None else posterior.truth._asdict()
     data = {"source": posterior.source, "column": posterior.column, "truth": truth}
+    data["options"] = dict(posterior.options)
     return {
         "inference_library": "segmix",
         "inference_library_version": __version__,
@@ -194,6 +195,7 @@ def _from_groups(path: str, groups: Mapping[str, Any]) -> Posterior:
         source=data["source"],
         column=data["column"],
         truth=None if data["truth"] is None else checked_truth(**data["truth"]),
+        options=dict(data.get("options", {})),
     )
     check_posterior(posterior)
     stored = {name: _array(constant[name]) for name in STORED if name in constant}

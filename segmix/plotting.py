@@ -42,7 +42,7 @@ def plot(posterior: Posterior, kind: str, *, title: str = "", truth: Truth | Non
         against posterior.
     title : str
     truth : Truth, optional
-        Marked in histograms.
+        Marked in histograms; by default the one that the posterior carries.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def plot(posterior: Posterior, kind: str, *, title: str = "", truth: Truth | Non
     """
     if kind not in FIGURES:
         raise OptionError(f"kind must be one of {', '.join(FIGURES)}, got {kind!r}; name one")
-    return FIGURES[kind](posterior, title, truth)
+    return FIGURES[kind](posterior, title, posterior.truth if truth is None else truth)
 
 
 def _trace(posterior: Posterior, title: str, truth: Truth | None) -> bytes:

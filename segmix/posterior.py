@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import InitVar, dataclass, replace
+from dataclasses import InitVar, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,7 @@ from .mixture.priors import Priors
 from .mixture.sampling import resume
 from .potts.fields import Fields
 from .samples import Truth
+from .selection import MIN_DRAWS, chains_of, draws_of
 
 Array = NDArray[np.float64]
 
@@ -59,6 +60,9 @@ class Posterior:
         The data: the path as given, or "array"; of a table the column too.
     truth : Truth or None
         The mixture that the data were made from, where it is known.
+    options : mapping
+        How the data were read, ready for JSON: quantization, and of an image preprocess, page, limits, and
+        the digest of a domain.
     """
 
     steps: Steps
@@ -77,6 +81,7 @@ class Posterior:
     source: str = "array"
     column: str | None = None
     truth: Truth | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
     known_summary: InitVar[dict[str, ParameterSummary] | None] = None
 
     def __post_init__(self, known_summary: dict[str, ParameterSummary] | None) -> None:
@@ -144,6 +149,7 @@ class Posterior:
     def pooled(self, n: int | None = None) -> tuple[Array, Array, Array]:
         """Weights, means and stds of n evenly spaced draws of all chains (all by default), (n, n_classes)."""
         size = self.n_chains * self.n_draws
+        n = None if n is None else check_whole("n", n, 1)
         chosen = slice(None) if n is None else np.linspace(0, size - 1, min(n, size)).astype(int)
         weights, means, stds = (part.reshape(size, self.n_classes)[chosen] for part in self.steps.parameters)
         return weights, means, stds
@@ -193,7 +199,8 @@ class Posterior:
         OptionError
             If ``draws`` is out of its range, or the chains' end was cut off by ``sel`` or ``thin``.
         """
-        check_more(draws, held=self.n_draws, each=self.n_chains * self.n_classes, thinned=self.thinned)
+        each = self.n_chains * self.n_classes
+        draws = check_more(draws, held=self.n_draws, each=each, thinned=self.thinned)
         if self.state is None:
             raise OptionError(
                 "extend needs the end of every chain, which sel or thin cut off and PyMC does not give; "
@@ -227,20 +234,14 @@ class Posterior:
         Raises
         ------
         OptionError
-            If no draw or chain is left, or the slice goes backward.
+            If no chain or fewer than four draws are left, or the slice goes backward.
         """
-        first, last, every = (draw or slice(None)).indices(self.n_draws)
-        if every < 1 or last - first < 1:
-            raise OptionError(f"draw must be a slice that goes forward and keeps a draw, got {draw!r}")
-        chains = np.atleast_1d(np.arange(self.n_chains)[slice(None) if chain is None else chain])
-        if not len(chains):
-            raise OptionError(f"chain must name a chain from 0 to {self.n_chains - 1}, got {chain!r}")
-        if len(set(chains.tolist())) < len(chains):
-            raise OptionError(f"chain must name each chain once, got {chain!r}; a copy is no new chain")
+        first, last, every = draws_of(self.n_draws, draw)
+        chains = chains_of(self.n_chains, chain)
         warmup = join([self.warmup, self.steps.select(slice(0, first))])
         if every > 1:
             warmup = warmup.select(slice(every - 1, None, every))
-        goes_on = chain is None and last == self.n_draws and every == 1
+        goes_on = np.array_equal(chains, np.arange(self.n_chains)) and last == self.n_draws and every == 1
         return replace(
             self,
             steps=self.steps.select(slice(first, last, every)).of_chains(chains),
@@ -253,9 +254,10 @@ class Posterior:
     def thin(self, every: int) -> Posterior:
         """Keep every so-many-th draw, the last of each group.
 
-        Chains can be extended still if their length is a multiple of ``every``.
+        At least four draws a chain must be left. Chains can be extended still if their length is a multiple
+        of ``every``.
         """
-        check_whole("every", every, 1, self.n_draws)
+        every = check_whole("every", every, 1, max(1, self.n_draws // MIN_DRAWS))
         return replace(
             self,
             steps=self.steps.thin(every),

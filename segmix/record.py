@@ -4,6 +4,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -17,6 +18,7 @@ from .imaging.image import Image
 from .imaging.levels import Levels
 from .mixture.density import log_table, observe
 from .mixture.judgment import PARAMETERS
+from .mixture.plan import Plan
 from .posterior import Posterior
 from .shapes import Shapes
 
@@ -53,14 +55,29 @@ def summarize_segmentation(
     return _as_finite(image | known | {"classes": classes, "cautions": cautions})
 
 
-def summarize_posterior(posterior: Posterior) -> dict[str, Any]:
-    """Collect data, model, classes, verdict, versions, and the truth if it is known; finite numbers only."""
+def summarize_posterior(posterior: Posterior, plan: Plan | None = None) -> dict[str, Any]:
+    """Collect data, model, classes, verdict, versions, options, and the truth if known; finite numbers only.
+
+    ``plan`` is what was asked of the sampler.
+    """
     data: dict[str, Any] = {"source": posterior.source}
     if posterior.column is not None:
         data["column"] = posterior.column
     data |= {"levels": len(posterior.values), "values": int(posterior.counts.sum())}
-    known = {"truth": posterior.truth._asdict()} if posterior.truth is not None else {}
+    known: dict[str, Any] = {"truth": posterior.truth._asdict()} if posterior.truth is not None else {}
+    known["cautions"] = caution_fit(posterior)
+    known["options"] = (asdict(plan) if plan else {}) | dict(posterior.options)
     return _as_finite({"data": data} | _describe_posterior(posterior) | known)
+
+
+def caution_fit(posterior: Posterior) -> list[str]:
+    """Say where classes of an image's fit overlap, and where intervals are too narrow; nothing of rows."""
+    return find_cautions(posterior, (), _steps_of(posterior)) if "preprocess" in posterior.options else []
+
+
+def _steps_of(posterior: Posterior) -> Sequence[str]:
+    """The preprocessing of the picture that was fitted."""
+    return tuple(map(str, posterior.options.get("preprocess", ())))
 
 
 def _describe_posterior(posterior: Posterior) -> dict[str, Any]:
@@ -231,7 +248,9 @@ def format_parameters(posterior: Posterior) -> str:
             (f"truth {k}", f"{truth.means[i]:g}", f"{truth.stds[i]:g}", f"{truth.weights[i]:g}")
             for k, i in enumerate(order.tolist())
         ]
-    return "\n".join([*lay_out(rows), "brackets hold 94 % of the posterior", *_verdict_lines(posterior)])
+    steps = _steps_of(posterior)
+    said = ["brackets hold 94 % of the posterior", *([f"after {', '.join(steps)}"] if steps else [])]
+    return "\n".join([*lay_out(rows), *said, *_verdict_lines(posterior)])
 
 
 _HEADER = ("class", "mean", "sd", "weight")

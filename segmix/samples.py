@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import InputError, OptionError, check_whole
 from .imaging.image import Image, as_numbers, is_exact
 from .imaging.levels import Levels, Quantization, count_levels
+from .seeds import Rng, generator_of
 
 Array = NDArray[np.float64]
 
@@ -43,6 +45,11 @@ class Samples:
         The name of the table's column, or its number from 1.
     notes : tuple of str
         What reading had to decide, such as which column to take.
+
+    Raises
+    ------
+    InputError
+        If the values are not finite real numbers in one row.
     """
 
     values: Array
@@ -52,13 +59,17 @@ class Samples:
     column: str | None = None
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", os.fsdecode(self.source))
+        object.__setattr__(self, "values", _checked_row(self.values, self.source))
+
 
 def simulate_mixture(
     n: int,
     weights: Sequence[float],
     means: Sequence[float],
     stds: Sequence[float],
-    rng: np.random.Generator | int | None = None,
+    rng: Rng = None,
 ) -> Samples:
     """Draw from a Gaussian mixture: z ~ Categorical(w), y ~ Normal(mu_z, sigma_z).
 
@@ -68,7 +79,7 @@ def simulate_mixture(
         How many, from 1 to 10**8.
     weights, means, stds : sequence of float, (n_classes,)
         Weights are positive and sum to 1, stds positive.
-    rng : Generator or seed, optional
+    rng : Generator, SeedSequence, seed or None
 
     Raises
     ------
@@ -85,10 +96,10 @@ def simulate_mixture(
 
     check_whole("n", n, 1, 10**8)
     truth = checked_truth(weights, means, stds)
-    rng = np.random.default_rng(rng)
-    labels = rng.choice(len(truth.weights), n, p=truth.weights).astype(np.uint8)
+    generator = generator_of(rng)
+    labels = generator.choice(len(truth.weights), n, p=truth.weights).astype(np.uint8)
     normal = stats.norm(np.array(truth.means)[labels], np.array(truth.stds)[labels])
-    return Samples(normal.rvs(random_state=rng), labels, truth)
+    return Samples(np.atleast_1d(normal.rvs(random_state=generator)), labels, truth)
 
 
 def checked_truth(weights: Iterable[float], means: Iterable[float], stds: Iterable[float]) -> Truth:
@@ -114,13 +125,19 @@ def checked_truth(weights: Iterable[float], means: Iterable[float], stds: Iterab
 
 
 def as_samples(values: ArrayLike, *, source: str = "array") -> Samples:
-    """Check scalar data (n,) and wrap it.
+    """Check scalar data (n,) and wrap it; of a masked array what is masked is left out.
 
     Raises
     ------
     InputError
         If the values are not finite real numbers in one row.
     """
+    return Samples(values, source=source)  # type: ignore[arg-type]  # it makes an array of them
+
+
+def _checked_row(values: ArrayLike, source: str) -> Array:
+    if np.ma.isMaskedArray(values) and np.ndim(values) == 1:
+        values = values.compressed()
     given = as_numbers(values, f"{source}: data")
     if not is_exact(given):
         raise InputError(
@@ -139,7 +156,7 @@ def as_samples(values: ArrayLike, *, source: str = "array") -> Samples:
             f"{source}: data must be finite, value {wrong[0] + 1} of {array.size} is {array[wrong[0]]:g}"
             f"{f' and {len(wrong) - 1} others are not' if len(wrong) > 1 else ''}; leave it out"
         )
-    return Samples(array, source=source)
+    return array
 
 
 def count_samples(samples: Samples, *, quantization: Quantization = "auto") -> Levels:

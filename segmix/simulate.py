@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import OptionError
+from .seeds import Rng, generator_of
 
 SIDE_LIMITS = (64, 8192)
 PIXELS_PER_CELL = 3600
@@ -77,7 +78,7 @@ _DETECTORS = {
 }
 
 
-def simulate_phantom(kind: str, *, shape: tuple[int, int] = (512, 512), rng: np.random.Generator) -> Phantom:
+def simulate_phantom(kind: str, *, shape: tuple[int, int] = (512, 512), rng: Rng = None) -> Phantom:
     """Simulate a picture of known truth.
 
     Parameters
@@ -89,7 +90,7 @@ def simulate_phantom(kind: str, *, shape: tuple[int, int] = (512, 512), rng: np.
         exactly Gaussian, in 8 bits.
     shape : tuple of int, (rows, cols)
         Size of the picture in pixels, each side from 64 to 8192.
-    rng : numpy.random.Generator
+    rng : Generator, SeedSequence, seed or None
         Source of all randomness; the same seed gives the same bytes.
 
     Returns
@@ -117,7 +118,7 @@ def simulate_phantom(kind: str, *, shape: tuple[int, int] = (512, 512), rng: np.
     """
     if kind not in _KINDS:
         raise OptionError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}; choose one of these")
-    return _KINDS[kind](kind, _checked_shape(shape), rng)
+    return _KINDS[kind](kind, _checked_shape(shape), generator_of(rng))
 
 
 def _checked_shape(shape: tuple[int, int]) -> tuple[int, int]:

@@ -21,6 +21,8 @@ MAX_BYTES = 1 << 30
 TABLES = (".csv", ".tsv", ".txt")
 TRUTH = "# segmix mixture "
 NAMES = ("value", "values", "intensity")
+MISSING = ("na", "n/a", "null", "none", "-", "?", "")  # nan is a number, if no finite one
+LONGEST = 60  # characters of a cell that a message shows
 HEAD = 1000  # rows by which a column is told to be numbers, or to count the rows
 
 
@@ -124,8 +126,8 @@ def _head(path: str, rows: Iterator[Row], column: str | int | None) -> tuple[Hea
     odd = [cell for cell in cells if re.match(r"[+\-]?[.,]?\d", cell) and not _is_number(cell)]
     if odd and column not in cells:
         raise InputError(
-            f"{path}: line {line} holds {odd[0]!r}, neither a number nor the name of a column; "
-            f"mend that line{_decimal_remedy(odd[0])}"
+            f"{path}: line {line} holds {_cut(odd[0])}, neither a number nor the name of a column; "
+            f"mend that line{_remedy(odd[0])}"
         )
     head = Head(path, cells, len(cells), below)
     if not below:
@@ -136,36 +138,51 @@ def _head(path: str, rows: Iterator[Row], column: str | int | None) -> tuple[Hea
 
 def _names_columns(cells: list[str], below: list[Row]) -> bool:
     """Whether a row that holds numbers is one of names: another cell stands over numbers, or over a count."""
-    text = [place for place, cell in enumerate(cells) if cell and not _is_number(cell)]
+    text = [place for place, cell in enumerate(cells) if not _is_missing(cell) and not _is_number(cell)]
     return any(_holds_numbers(below, place) for place in text) or (not cells[0] and _counts(below))
 
 
 def _place(head: Head, column: str | int | None) -> tuple[int, tuple[str, ...]]:
-    """The place of the column that is meant, from 0, and a note if there was a choice."""
+    """The place of the column that is meant, from 0, and notes where there are others."""
     if column is not None:
         return _place_of(head, column), ()
     numeric = [place for place in range(head.width) if _holds_numbers(head.rows, place)]
     by_name = [place for place, name in enumerate(head.names or ()) if name.casefold() in NAMES]
     if len(by_name) == 1:
-        others = [place for place in numeric if head.called(place) not in (head.called(by_name[0]), "label")]
-        note = f"took the column {head.called(by_name[0])!r}; --column (column=) names another"
-        return by_name[0], (note,) if others else ()
+        return by_name[0], _taken(head, by_name[0])
     notes: tuple[str, ...] = ()
     unnamed = head.names and (not head.names[0] or head.names[0].lower().startswith("unnamed:"))
     if unnamed and _counts(head.rows):
         numeric.remove(0)
         notes = ("left out the first column, which has no name and counts the rows",)
     if len(numeric) > 1:
-        listed = ", ".join(map(head.called, numeric))
-        points = "" if head.names else "; if commas are decimal marks, write points"
-        raise InputError(
-            f"{head.path}: {len(numeric)} columns hold numbers ({listed}); "
-            f"name one with --column NAME or NUMBER (column=){points}"
-        )
+        raise InputError(_ambiguous(head, numeric))
     if not numeric and head.width > 1:
         line, cells = head.rows[0]
-        raise InputError(f"{head.path}: no column holds numbers, line {line} begins {cells[0]!r}; mend it")
-    return (numeric or [0])[0], notes
+        raise InputError(
+            f"{head.path}: no column holds numbers, line {line} begins {_cut(cells[0])}; mend it"
+        )
+    place = (numeric or [0])[0]
+    return place, notes + _taken(head, place)
+
+
+def _taken(head: Head, place: int) -> tuple[str, ...]:
+    """A note on the column that was taken, unless it is alone or beside its labels only."""
+    others = [
+        name for name in map(head.called, range(head.width)) if name not in ("label", head.called(place))
+    ]
+    return (f"took the column {head.called(place)!r}; --column (column=) names another",) if others else ()
+
+
+def _ambiguous(head: Head, numeric: list[int]) -> str:
+    """Say which columns may be meant, and that points would tell where commas may be decimal marks."""
+    listed = ", ".join(map(head.called, numeric))
+    decimal = any(_decimal_remedy(cell) for _, cells in head.rows for cell in cells)
+    points = "" if head.names and not decimal else "; if commas are decimal marks, write points"
+    return (
+        f"{head.path}: {len(numeric)} columns hold numbers ({listed}); "
+        f"name one with --column NAME or NUMBER (column=){points}"
+    )
 
 
 def _place_of(head: Head, column: str | int) -> int:
@@ -186,9 +203,13 @@ def _place_of(head: Head, column: str | int) -> int:
 
 
 def _holds_numbers(rows: list[Row], place: int) -> bool:
-    """Whether most cells of a column are numbers."""
-    cells = [cells[place] for _, cells in rows if len(cells) > place and cells[place]]
-    return 2 * sum(map(_is_number, cells)) > len(cells)
+    """Whether most cells of a column, missing values aside, are numbers, also with decimal commas."""
+    cells = [cells[place] for _, cells in rows if len(cells) > place and not _is_missing(cells[place])]
+    return 2 * sum(_is_number(cell) or bool(_decimal_remedy(cell)) for cell in cells) > len(cells)
+
+
+def _is_missing(cell: str) -> bool:
+    return cell.casefold() in MISSING
 
 
 def _counts(rows: list[Row]) -> bool:
@@ -205,8 +226,11 @@ def _numbers(head: Head, rows: Iterable[Row], place: int) -> Iterator[float]:
             problem = f"has {len(cells)} cells where the first row has {head.width}; mend that line"
             remedy = ", write decimal marks as points, and quote text with delimiters"
         elif not _is_number(cell):
-            problem, remedy = f"holds {cell or 'nothing'!r} and not a number", "; mend or delete that line"
-            remedy += _decimal_remedy(cell)
+            problem, remedy = (
+                f"holds {_cut(cell or 'nothing')} and not a number",
+                "; mend or delete that line",
+            )
+            remedy += _remedy(cell)
         elif not np.isfinite(float(cell)):
             problem, remedy = f"holds {cell!r}, which is not finite", "; delete that line"
         else:
@@ -225,6 +249,16 @@ def _is_number(cell: str) -> bool:
 
 def _decimal_remedy(cell: str) -> str:
     return "; write decimal marks as points" if re.fullmatch(r"[+\-]?\d*,\d+", cell) else ""
+
+
+def _remedy(cell: str) -> str:
+    """What to do about a cell that is no number."""
+    several = len(cell.split()) > 1 and all(map(_is_number, cell.split()))
+    return "; separate columns by commas, semicolons or tabs" if several else _decimal_remedy(cell)
+
+
+def _cut(cell: str) -> str:
+    return repr(cell if len(cell) <= LONGEST else cell[: LONGEST - 3] + "...")
 
 
 def _truth_in(first: list[str]) -> Truth | None:

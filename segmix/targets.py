@@ -118,7 +118,7 @@ def check_replaceable(target: Path, keep: Sequence[PathLike]) -> None:
             "choose another folder"
         )
     inside = os.path.realpath(target)
-    for path in keep:
+    for path in filter(os.path.lexists, keep):  # else it is a word, such as auto, or "array"
         if os.path.realpath(path).startswith(os.path.join(inside, "")):
             raise OutputError(
                 f"{target}: holds {os.fspath(path)}, which replacing it would delete; choose another folder"

@@ -4,16 +4,16 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
-from hashlib import sha256
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .errors import ConvergenceWarning, InputError, OptionError, check_whole
-from .fitting import Data, Rng, checked, preprocessed, sample, sample_spatial, seed_of
+from .fitting import Data, checked, preprocessed, sample, sample_spatial, seed_of
 from .imaging.image import Image, as_image
 from .imaging.levels import Quantization, count_levels
+from .imaging.reading import options_of
 from .mixture.chains import Watch
 from .mixture.plan import DOUBLINGS, SPATIAL, Plan, Sampler, check_classes
 from .mixture.priors import Priors
@@ -21,6 +21,7 @@ from .posterior import Posterior
 from .potts.fields import Fields
 from .potts.keeping import check_keeping
 from .potts.options import PottsOptions
+from .seeds import Rng
 from .segmentation import Segmentation
 
 Foreground = Literal["bright", "dark"] | int | Sequence[int]
@@ -120,8 +121,10 @@ def segment(
     processed = preprocessed(original, preprocess)
     levels = count_levels(processed, quantization=quantization)
     check_classes(levels, n_classes, original.source)
+    n_classes = int(n_classes)
     labels = foreground_labels(foreground, n_classes)
-    data, pixels, drawn = Data(levels, original.source), None, None
+    reading = options_of(original, processed, quantization)
+    data, pixels, drawn = Data(levels, original.source, options=reading), None, None
     if potts:
         if keep_labels is not None:
             check_keeping(keep_labels, n_pixels=processed.n_pixels, n_draws=chains * draws)
@@ -142,10 +145,8 @@ def segment(
         warnings.warn(
             f"{original.source}: the draws have not converged: {reasons}", ConvergenceWarning, stacklevel=2
         )
-    asked = _asked(plan, original, processed, quantization) | {
-        "spatial": asdict(potts) if potts else None,
-        "keep_labels": keep_labels,
-    }
+    asked = asdict(plan) | reading
+    asked |= {"spatial": asdict(potts) if potts else None, "keep_labels": keep_labels}
     return Segmentation(original, processed, levels, posterior, labels, asked, pixels, drawn)
 
 
@@ -174,17 +175,6 @@ def _spacing_of(image: Image, options: PottsOptions) -> tuple[float, ...] | None
     return None if spacing is None or len(set(spacing)) == 1 else tuple(spacing)
 
 
-def _asked(plan: Plan, original: Image, processed: Image, quantization: Quantization) -> dict[str, Any]:
-    """What repeats the run beside the picture, classes and priors."""
-    domain = original.domain
-    return asdict(plan) | {
-        "quantization": quantization,
-        "preprocess": list(processed.steps),
-        "limits": list(original.limits),
-        "domain_sha256": None if domain is None else sha256(np.ascontiguousarray(domain).data).hexdigest(),
-    }
-
-
 def segmentation_of(posterior: Posterior, *, foreground: tuple[int, ...]) -> Segmentation:
     """What the posterior of labels that hang together says of its picture, the pixels at their levels.
 
@@ -200,7 +190,7 @@ def segmentation_of(posterior: Posterior, *, foreground: tuple[int, ...]) -> Seg
     if (pixels == np.clip(np.rint(pixels), 0, 65535)).all():
         pixels = pixels.astype(np.uint8 if pixels.max() <= 255 else np.uint16)
     image = Image(pixels, "ZYX"[-pixels.ndim :], held.options.distances, held.domain, posterior.source)
-    asked = {"spatial": asdict(held.options)}
+    asked = dict(posterior.options) | {"spatial": asdict(held.options)}
     return Segmentation(image, image, levels, posterior, foreground, asked, held.probabilities())
 
 
@@ -213,6 +203,4 @@ def foreground_labels(foreground: Foreground, n_classes: int) -> tuple[int, ...]
     labels = tuple(foreground) if isinstance(foreground, Iterable) else (foreground,)
     if not labels:
         raise OptionError(f"foreground must name a label, got {foreground!r}; use 'bright' or 'dark'")
-    for label in labels:
-        check_whole("label in foreground", label, 0, n_classes - 1)
-    return tuple(sorted({int(k) for k in labels}))
+    return tuple(sorted({check_whole("label in foreground", k, 0, n_classes - 1) for k in labels}))

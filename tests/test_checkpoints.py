@@ -97,6 +97,22 @@ def test_what_is_drawn_at_any_moment_can_go_on(monkeypatch: pytest.MonkeyPatch) 
     assert last.notes == whole.notes[:1]
 
 
+def test_thinned_draws_are_told_as_soon_as_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segmix.mixture.chains.SECONDS", 0.0)
+    for thin, every in ((1, 200), (100, 2), (1000, 1)):
+        data = segmix.fitting.load(simulate_mixture(200, *LECTURE, rng=5), n_classes=2)
+        plan = segmix.mixture.plan.Plan("gibbs", 400 // thin + 4, 50, 1, 1, thin, until_converged=False)
+        seen: list[int] = []
+        segmix.fitting.sample(
+            data,
+            n_classes=2,
+            priors=segmix.Priors(),
+            plan=plan,
+            watch=lambda done, draws, so_far, seen=seen: seen.append(done),
+        )
+        assert seen[0] == every
+
+
 def test_checkpoints_change_no_result(table: Path) -> None:
     options = ["--seed", "1", "--draws", "40", "-q"]
     assert run(["fit", "data.csv", "-o", "plain", *options]) == 0

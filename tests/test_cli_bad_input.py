@@ -167,3 +167,16 @@ def test_a_palette_is_no_domain(picture, errors):
     assert run(["segment", "cells.png", "-o", "out", "--domain", "roi.png"]) == 1
     assert "roi.png: a domain must be gray (0 leaves out), got a palette" in errors()[-1]
     assert not os.path.exists("out")
+
+
+def test_words_are_no_files_to_be_kept(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = ["--seed", "1", "--draws", "100", "-q", "--allow-unconverged"]
+    for command in ("segment", "fit"):
+        assert run([command, "cells.png", "-o", f"{command}s", *few]) == 0
+        monkeypatch.chdir(picture.parent / f"{command}s" / "cells")
+        for prior in ("auto", "lecture"):
+            again = ["../../cells.png", "-o", "..", "--overwrite", "--prior", prior, *few]
+            assert run([command, *again]) == 0
+            monkeypatch.chdir(picture.parent / f"{command}s" / "cells")
+        segmix.segment(np.eye(9), rng=1, draws=40).save("../cells", overwrite=True)
+        monkeypatch.chdir(picture.parent)

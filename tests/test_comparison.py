@@ -2,7 +2,9 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +13,13 @@ from segmix_cli.main import run
 from segmix import Priors, simulate_mixture
 from segmix.comparison import compare, format_comparison
 from segmix.errors import OptionError
-from segmix.fitting import load
+from segmix.fitting import Data, load, sample
 from segmix.mixture import nuts
 from segmix.mixture.density import Parameters, Target, observe
 from segmix.mixture.kmeans import fit_kmeans
 from segmix.mixture.modes import find_modes
+from segmix.mixture.plan import Plan
+from segmix.posterior import Posterior
 from segmix.samples import as_samples, count_samples
 
 LECTURE = ((0.25, 0.75), (100.0, 200.0), (20.0, 20.0))
@@ -41,6 +45,18 @@ def test_kmeans_describes_its_classes() -> None:
     np.testing.assert_allclose(found.weights, [0.6, 0.4])
     np.testing.assert_allclose(found.means, [5 / 3, 11])
     np.testing.assert_allclose(found.stds, [values[:3].std(), 1])
+
+
+def test_every_method_but_pymcs_is_called_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def counted(data: Data, *, plan: Plan, **options: Any) -> Posterior:
+        calls.append(plan.sampler)
+        return sample(data, plan=replace(plan, sampler="gibbs"), **options)
+
+    monkeypatch.setattr("segmix.comparison.sample", counted)
+    compare(simulate_mixture(100, *LECTURE, rng=5), methods=("independence", "gibbs", "nuts"), draws=20)
+    assert calls == ["independence"] * 2 + ["gibbs"] * 2 + ["nuts"]
 
 
 def test_methods_agree_where_they_should() -> None:

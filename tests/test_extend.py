@@ -82,11 +82,33 @@ def test_wrong_draws(levels: Levels, draws: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "selection", [{"draw": slice(10, 10)}, {"draw": slice(None, None, -1)}, {"chain": []}]
+    "selection",
+    [
+        *({"draw": slice(*ends)} for ends in ((10, 10), (9, None), (None, None, 4), (None, None, -1))),
+        *({"draw": slice(*ends)} for ends in ((None, None, 0), (1.5, None), ("a", None))),
+        *({"draw": draw} for draw in (5, [1, 2], "a", 0)),
+        *({"chain": chain} for chain in ([], 9, -5, "a", 1.5, [0, 0], True, [[0, 1]])),
+    ],
 )
 def test_wrong_selections(levels: Levels, selection: dict[str, object]) -> None:
     with pytest.raises(OptionError, match="must"):
         run(levels, 10).sel(**selection)  # type: ignore[arg-type]
+
+
+def test_what_is_left_has_a_summary(levels: Levels) -> None:
+    whole = run(levels, 10)
+    for part in (whole.thin(2), whole.sel(draw=slice(6, None)), whole.sel(chain=-1)):
+        assert part.summary()
+        assert repr(part)
+    with pytest.raises(OptionError, match="every must be a whole number from 1 to 2, got 3"):
+        whole.thin(3)
+
+
+def test_all_chains_by_name_go_on(levels: Levels) -> None:
+    whole = run(levels, 200)
+    again = [whole.sel(chain=chain).extend(10).means for chain in (slice(None), range(whole.n_chains), None)]
+    for means in again:
+        np.testing.assert_array_equal(means, again[-1])
 
 
 @pytest.mark.parametrize(

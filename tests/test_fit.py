@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from segmix_cli.main import run
 
 import segmix
 from segmix import Priors, fit, simulate_mixture
 from segmix.errors import InputError, OptionError
+from segmix.imaging.files import write_png
 
 from .test_posterior import assert_same
 
@@ -48,6 +50,15 @@ def test_rows_of_values_of_every_kind_are_one_fit(tmp_path: Path) -> None:
     assert_same(fits[0], replace(fits[1], truth=samples.truth))
     assert fits[2].source == str(tmp_path / "a.npy")
     assert_same(fits[1], replace(fits[2], source="array"))
+
+
+def test_the_mask_of_a_row_is_heeded() -> None:
+    values = simulate_mixture(200, *LECTURE, rng=5).values
+    spoiled = np.ma.masked_invalid(np.insert(values, [3, 50], [np.nan, np.inf]))
+    spoiled = np.ma.concatenate([spoiled, np.ma.masked_all(5)])
+    assert_same(fit(spoiled, rng=1, draws=100), fit(values, rng=1, draws=100))
+    with pytest.raises(InputError, match=r"must be one row of values, got shape \(0,\)"):
+        fit(np.ma.masked_all(50))
 
 
 def test_exactly_the_draws_asked_for() -> None:
@@ -143,6 +154,45 @@ def test_wrong_input_is_told_in_one_line(
     assert sorted(os.listdir()) == sorted(["data.csv", *tables])
 
 
+def test_a_preprocessed_picture_is_told(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = ["--seed", "1", "--draws", "100", "--allow-unconverged"]
+    assert run(["fit", "cells.png", "-o", "out", "--preprocess", "gaussian:2", *few]) == 0
+    out, err = capsys.readouterr()
+    assert "after gaussian:2" in out
+    assert "intervals are too narrow: gaussian:2" in err
+    summary = json.loads(Path("out/cells/summary.json").read_text("utf-8"))
+    assert summary["options"]["preprocess"] == ["gaussian:2"]
+    assert (summary["options"]["draws"], summary["options"]["until_converged"]) == (100, True)
+    assert len(summary["cautions"]) == 1
+    assert run(["continue", "out/cells/posterior.nc", "-o", "more", *few[2:]]) == 0
+    assert "intervals are too narrow: gaussian:2" in capsys.readouterr().err
+
+
+def test_fit_and_compare_read_pictures_as_segment_does(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = np.random.default_rng(1).integers(0, 50, (2, 24, 32), dtype=np.uint8)
+    pages[1, :12] += 100
+    tifffile.imwrite("two.tif", pages, photometric="minisblack")
+    write_png("domain.png", np.arange(24 * 32).reshape(24, 32) % 32 < 20)
+    read = ["two.tif", "--page", "1", "--limits", "0,120", "--domain", "domain.png"]
+    few = ["--seed", "1", "--draws", "100", "--json", "--allow-unconverged"]
+    for command in ("segment", "fit"):
+        assert run([command, *read, "-o", command, *few]) == 0
+    segmented, fitted = map(json.loads, capsys.readouterr().out.splitlines())
+    assert fitted["classes"][0]["mean"] == segmented["classes"][0]["mean"]
+    for name in ("page", "limits", "domain_sha256"):
+        assert fitted["options"][name] == segmented["options"][name]
+    assert fitted["options"]["page"] == 1
+    assert run(["compare", *read, "--methods", "kmeans"]) == 0
+    assert run(["compare", *read, "--methods", "kmeans", "--max-pixels", "100"]) == 1
+    capsys.readouterr()
+    Path("a.csv").write_text("1\n2\n3\n4\n5\n9\n")
+    for option in (["--page", "0"], ["--limits", "0,1"], ["--max-pixels", "9"], ["--domain", "domain.png"]):
+        assert run(["fit", "a.csv", "-o", "out", *option]) == 2
+        assert f"({option[0]}) is for images, a.csv is a row of values" in capsys.readouterr().err
+
+
 def test_a_column_is_named_in_the_shell(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = simulate_mixture(40, *LECTURE, rng=5).values.reshape(20, 2)
     Path("two.csv").write_text("a,b\n" + "".join(f"{x},{y}\n" for x, y in rows.tolist()))
@@ -158,3 +208,33 @@ def test_a_column_is_named_in_the_shell(here: Path, capsys: pytest.CaptureFixtur
     Path("one.csv").write_text("x,value\n" + "".join(f"{x},{y}\n" for x, y in rows.tolist()))
     assert run(["fit", "one.csv", "-o", "out", "--draws", "300", "--allow-unconverged"]) == 0
     assert "one.csv: took the column 'value'" in capsys.readouterr().err
+
+
+EXTREME = [
+    ("stds", f'family = "half-normal"\nstd = {size}') for size in ("1e-300", "1e300", "1e-119", "1e119")
+]
+EXTREME += [("means", f'family = "normal"\nmean = 1\nstd = {size}') for size in ("1e-200", "1e-119", "1e119")]
+EXTREME += [("weights", f'family = "dirichlet"\nconcentration = {a}') for a in ("1e300", "1e-119", "1e119")]
+EXTREME += [
+    ("stds", f'family = "inverse-gamma"\nshape = {a}\nscale = {b}')
+    for a, b in (("1e300", "1"), ("1", "1e300"), ("1e119", "1e119"), ("1e-119", "1e-119"), ("1", "1e-119"))
+]
+EXTREME += [
+    ("means", f'family = "scaled-normal"\nmean = 1\nsize = {n}') for n in ("1e300", "1e119", "1e-119")
+]
+
+
+@pytest.mark.parametrize(("part", "family"), EXTREME)
+def test_extreme_priors_are_fitted_or_refused(
+    table: Path, capfd: pytest.CaptureFixture[str], part: str, family: str
+) -> None:
+    Path("prior.toml").write_text(f"[{part}]\n{family}\n")
+    few = ["--prior", "prior.toml", "--seed", "1", "--draws", "40"]
+    statuses = {
+        run(["fit", "data.csv", "-o", "out", *few, "--exactly", "--allow-unconverged"]),
+        run(["compare", "data.csv", *few, "--methods", "map,independence"]),
+    }
+    err = capfd.readouterr().err
+    assert "internal error" not in err
+    assert all(line.startswith("segmix: ") for line in err.splitlines())
+    assert statuses in ({0}, {2})

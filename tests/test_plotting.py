@@ -49,7 +49,7 @@ def test_one_class_and_many_are_drawn() -> None:
 
 
 def test_the_truth_changes_the_histogram(posterior: Posterior) -> None:
-    truth = simulate_mixture(1, *LECTURE, rng=1).truth
+    truth = simulate_mixture(1, (0.5, 0.5), (110, 190), (20, 20), rng=1).truth
     assert plot(posterior, "histogram") != plot(posterior, "histogram", truth=truth)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from segmix import Priors
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 COMMANDS = re.findall(r"^segmix .*", README, re.MULTILINE)
@@ -34,6 +36,16 @@ def test_the_code_of_the_lecture() -> None:
     assert results.failed == 0
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_the_file_of_priors(copy: Path) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/priors.md").read_text("utf-8"), re.DOTALL)
+    Path("prior.toml").write_text(example)
+    assert Priors.from_toml("prior.toml").to_dict()["means"] == {
+        "family": "normal",
+        "mean": [20, 180],
+        "std": 15,
+    }
 
 
 def test_commands(copy: Path) -> None:

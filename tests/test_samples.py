@@ -25,6 +25,7 @@ def test_moments_are_those_asked_for() -> None:
 def test_the_same_seed_gives_the_same_numbers() -> None:
     one, other = (simulate_mixture(50, *LECTURE, rng=rng) for rng in (7, np.random.default_rng(7)))
     np.testing.assert_array_equal(one.values, other.values)
+    assert simulate_mixture(1, *LECTURE, rng=7).values.shape == (1,)
 
 
 @pytest.mark.parametrize(

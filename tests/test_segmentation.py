@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 import segmix
+from segmix.areas import Area, Estimate
 from segmix.errors import ConvergenceWarning, InputError, OptionError, OutputError
 from segmix.mixture.density import log_table, observe
+from segmix.record import find_cautions
 
 OUTPUTS = {
     "labels.png", "mask.png", "probabilities.tif", "entropy.png",
@@ -280,6 +283,16 @@ def test_classes_that_overlap_or_are_tiny_are_named(result: segmix.Segmentation)
     )
 
 
+@pytest.mark.parametrize(
+    ("share", "pixels", "small"), [(9e-4, 90, True), (1.1e-3, 110, False), (0.2, 9, True), (0.2, 11, False)]
+)
+def test_a_tiny_share_or_few_pixels_are_named(
+    result: segmix.Segmentation, share: float, pixels: float, small: bool
+) -> None:
+    area = Area(0, Estimate(pixels, 1.0, 0.0, 2.0), Estimate(share, 1e-5, 0.0, 1.0))
+    assert any("class 0 is small" in text for text in find_cautions(result.posterior, [area], ())) is small
+
+
 def test_a_buffer_that_is_used_again_changes_no_result() -> None:
     pixels = _stripes()[0]
     domain = np.ones(pixels.shape, bool)
@@ -295,6 +308,33 @@ def test_numbers_of_numpy_are_numbers() -> None:
     steps = [segmix.count_levels(segmix.as_image(pixels), quantization=q).step for q in (8, np.int64(8))]
     assert steps == [8.0, 8.0]
     assert segmix.count_levels(segmix.as_image(pixels), quantization=np.float32(8)).step == 8.0
+
+
+def test_options_as_numbers_of_numpy_can_be_saved(tmp_path: Path) -> None:
+    whole = {"n_classes": 2, "draws": 40, "tune": 50, "chains": 2, "thin": 2, "rng": 1, "foreground": 1}
+    given = {name: np.int64(value) for name, value in whole.items()}
+    image = segmix.Image(_stripes()[0], limits=(np.float32(0), Fraction(255)), source=Path("a.png"))
+    for q in (np.float32(1), np.int64(1), Fraction(1)):
+        odd = segmix.segment(image, **given, sampler=np.str_("gibbs"), quantization=q)
+        odd.save(tmp_path / "odd", overwrite=True)
+    plain = segmix.Image(image.pixels, limits=(0.0, 255.0), source="a.png")
+    segmix.segment(plain, **whole, sampler="gibbs", quantization=1.0).save(tmp_path / "plain")
+    for name in ("summary.json", "posterior.nc"):
+        assert (tmp_path / "odd" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
+
+
+@pytest.mark.parametrize("n_classes", [np.int64(2), np.uint8(2)])
+def test_bright_and_dark_of_a_numpy_number_of_classes(n_classes: int, tmp_path: Path) -> None:
+    result = segmix.segment(_stripes()[0], n_classes=n_classes, rng=1, draws=40)
+    result.save(tmp_path / "a")
+    assert result.foreground == (1,)
+
+
+def test_a_posterior_thinned_by_a_numpy_number_can_be_saved(tmp_path: Path) -> None:
+    posterior = segmix.fit(_stripes()[0], n_classes=np.int64(2), thin=np.int64(2), draws=np.int64(40), rng=1)
+    longer = posterior.extend(np.int64(20)).thin(np.int64(5))
+    longer.save(tmp_path / "a.nc")
+    assert segmix.Posterior.load(tmp_path / "a.nc").thinned == 10
 
 
 def test_smoothing_is_said_to_make_intervals_too_narrow() -> None:

@@ -13,6 +13,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -82,8 +83,10 @@ def read_image(
             decoded = _decode(file, kind, page, max_pixels)
         source = os.fsdecode(os.fspath(path))
         if isinstance(decoded, Samples):
-            return to_image(decoded, source)
-        return image_from_array(decoded, source=source)
+            image = to_image(decoded, source)
+        else:
+            image = image_from_array(decoded, source=source)
+        return replace(image, page=None if page is None else int(page))
     except InputError as error:
         raise InputError(f"{shown(path)}: {error}") from error.__cause__
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,8 @@ class Image:
         What reading did to the stored values, such as "alpha dropped".
     steps : tuple of str
         The preprocessing applied, in order.
+    page : int, optional
+        The page that was asked for, of a file with several.
 
     Raises
     ------
@@ -62,6 +64,7 @@ class Image:
     limits: Limits = (None, None)
     notes: tuple[str, ...] = field(default=())
     steps: tuple[str, ...] = field(default=())
+    page: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.pixels, np.ndarray) or self.pixels.dtype.kind not in "biuf":
@@ -81,6 +84,8 @@ class Image:
                 "use as_image"
             )
         _check_limits(self.limits)
+        object.__setattr__(self, "limits", tuple(map(_plain, self.limits)))
+        object.__setattr__(self, "source", os.fsdecode(self.source))
         if self.domain is not None:
             check_domain(self.domain, self.pixels.shape)
 
@@ -139,7 +144,7 @@ def as_image(
         image = _owned(image_from_array(image, axes=axes), image)
     if domain is None:
         return image
-    return replace(image, domain=_narrowed(image, np.asarray(domain)))
+    return replace(image, domain=_narrowed(image, _as_domain(domain)))
 
 
 def _owned(image: Image, values: ArrayLike) -> Image:
@@ -199,6 +204,11 @@ def _check_limits(limits: object) -> None:
         )
 
 
+def _plain(end: Any) -> int | float | None:
+    """An end as Python's own number, which JSON takes and 64-bit integers need."""
+    return None if end is None else int(end) if isinstance(end, Integral) else float(end)
+
+
 def _kind(value: object) -> str:
     return f"{value.dtype} values" if isinstance(value, np.ndarray) else type(value).__name__
 
@@ -214,6 +224,13 @@ def check_domain(domain: NDArray[Any], shape: tuple[int, ...]) -> None:
         )
     if not domain.any():
         raise InputError("domain must hold at least one pixel, got none; check it or the no-data value")
+
+
+def _as_domain(domain: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.asarray(domain)
+    except ValueError as error:
+        raise InputError(f"domain must be an array ({error}); make all rows of one length") from None
 
 
 def _narrowed(image: Image, domain: NDArray[Any]) -> Domain:

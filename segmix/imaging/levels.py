@@ -9,11 +9,11 @@ from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, OptionError
 from .encoding import MAX_LEVELS, Encoded, encode
-from .image import Image
+from .image import Image, as_image
 
 Quantization = Literal["auto"] | float | None
 
@@ -107,7 +107,7 @@ class Levels:
         return out
 
 
-def count_levels(image: Image, *, quantization: Quantization = "auto") -> Levels:
+def count_levels(image: Image | ArrayLike, *, quantization: Quantization = "auto") -> Levels:
     """Count the distinct intensities of an image.
 
     Integers keep their levels, up to 4096 of them; more are merged into equal intervals. Floats keep their
@@ -116,7 +116,7 @@ def count_levels(image: Image, *, quantization: Quantization = "auto") -> Levels
 
     Parameters
     ----------
-    image : Image
+    image : Image or array
         NaN and infinite pixels leave the domain.
     quantization : "auto", float or None
         The width of the interval that a recorded level stands for: found from the data, given, or none (each
@@ -141,6 +141,7 @@ def count_levels(image: Image, *, quantization: Quantization = "auto") -> Levels
     (array([1., 2., 4.]), array([2, 1, 3]))
     """
     quantization = _checked(quantization)
+    image = as_image(image)
     width = quantization if isinstance(quantization, float) else None
     return _group(image, encode(image, width, exact=quantization is None), quantization)
 

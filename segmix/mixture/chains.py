@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 Held = TypeVar("Held", covariant=True)
 Place = TypeVar("Place")
 
-FIRST_PIECE = 200  # draws before the clock is looked at
+FIRST_PIECE = 200  # steps before the clock is looked at
 SECONDS = 0.2  # that a piece takes then, or so
 
 
@@ -178,7 +178,7 @@ def run_thinned(
     if watch is None:
         return chains.run(draws * thin).thin(thin)
     pieces: list[Steps] = []
-    least = least or FIRST_PIECE
+    least = max(1, (least or FIRST_PIECE) // thin)
     done, piece = 0, least
     while done < draws:
         began, piece = time.monotonic(), min(piece, draws - done)

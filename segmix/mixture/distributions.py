@@ -17,6 +17,8 @@ from ..errors import OptionError
 Array = NDArray[np.float64]
 Numbers = float | tuple[float, ...]
 
+LARGEST = 1e120  # beyond any intensity, and float64 holds its square and the inverse
+
 
 @dataclass(frozen=True)
 class Family:
@@ -32,6 +34,11 @@ class Family:
                 raise OptionError(
                     f"{self.name} prior: {field.name} must be a finite number, or one a class, "
                     f"got {value.tolist()}"
+                )
+            if (abs(value) > LARGEST).any() or (field.name in self.positive and _near_zero(value)):
+                raise OptionError(
+                    f"{self.name} prior: {field.name} must be from {1 / LARGEST:g} to {LARGEST:g} in size, "
+                    f"got {value.tolist()}; give one nearer to the data"
                 )
             if field.name in self.positive and not (value > 0).all():
                 raise OptionError(f"{self.name} prior: {field.name} must be positive, got {value.tolist()}")
@@ -96,6 +103,10 @@ class Family:
     def sample_given(self, stds: Array, rng: np.random.Generator) -> Array:
         """Draws of means where the classes have these stds (..., n_classes)."""
         return self.sample(stds.shape[:-1], rng)
+
+
+def _near_zero(value: Array) -> bool:
+    return bool(((value > 0) & (value < 1 / LARGEST)).any())
 
 
 def _row(family: str, name: str, value: object) -> Array:

@@ -85,7 +85,7 @@ def find_modes(target: Target, n_classes: int, *, rng: np.random.Generator) -> l
             f"{target.observed.span[1]:g}), or holds numbers too large to compute with; widen it"
         )
     modes.sort(key=lambda mode: -mode.log_evidence)
-    return [mode for mode in modes if mode.log_evidence > modes[0].log_evidence - NEGLIGIBLE]
+    return [mode for mode in modes if mode.log_evidence >= modes[0].log_evidence - NEGLIGIBLE]
 
 
 def points_around(
@@ -129,6 +129,7 @@ def _near(modes: list[Mode], point: Array, tolerance: float) -> bool:
     return False
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def climb(target: Target, point: Array, *, n_steps: int = 50) -> Mode:
     """Newton's method with step halving, on coordinates in units of their standard errors.
 
@@ -140,6 +141,8 @@ def climb(target: Target, point: Array, *, n_steps: int = 50) -> Mode:
     for _ in range(n_steps):
         scales = standard_errors(target, point)
         gradient, precision = _slope_and_precision(target, point, scales)
+        if not (np.isfinite(precision).all() and np.isfinite(gradient).all()):
+            break  # its evidence is not finite either
         step = np.linalg.solve(precision, gradient)
         sizes = 0.5 ** np.arange(12)[:, None]
         candidates = np.clip(point + sizes * (step * scales), low, high)
@@ -183,6 +186,8 @@ def _precision(target: Target, point: Array, scales: Array) -> Array:
     slopes = target.gradient(np.concatenate([point + offsets, point - offsets])) * scales
     d = len(point)
     hessian = (slopes[:d] - slopes[d:]) / (2 * step)
+    if not np.isfinite(hessian).all():
+        return np.full((d, d), np.nan)
     values, vectors = np.linalg.eigh(-(hessian + hessian.T) / 2)
     values = np.maximum(np.abs(values), 1e-3)
     precision: Array = np.einsum("ij,j,kj->ik", vectors, values, vectors)

@@ -39,6 +39,7 @@ class Plan:
     def __post_init__(self) -> None:
         if self.sampler not in (*SAMPLERS, SPATIAL):
             raise OptionError(f"sampler must be one of {', '.join(SAMPLERS)}, got {self.sampler!r}; name one")
+        object.__setattr__(self, "sampler", str(self.sampler))
         for name, least, most in (
             ("draws", 4, 10**7), ("chains", 1, 1000), ("tune", 0, 10**7), ("thin", 1, 10**6),
             ("doublings", 0, MAX_DOUBLINGS),
@@ -46,7 +47,7 @@ class Plan:
             value = getattr(self, name)
             if name == "tune" and value is None:
                 continue
-            check_whole(name, value, least, most)
+            object.__setattr__(self, name, check_whole(name, value, least, most))
         if not self.jumps and self.sampler != "gibbs":
             raise OptionError(f"jumps are of gibbs, got none for {self.sampler}; take gibbs or leave them")
         if self.chains * self.draws * self.thin > MAX_DRAWS:
@@ -56,8 +57,8 @@ class Plan:
             )
 
 
-def check_more(draws: int, *, held: int, each: int, thinned: int) -> None:
-    """Refuse draws beyond what a posterior may hold, and beyond what a run may make.
+def check_more(draws: int, *, held: int, each: int, thinned: int) -> int:
+    """Return the number of draws; refuse it beyond what a posterior may hold, and what a run may make.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def check_more(draws: int, *, held: int, each: int, thinned: int) -> None:
         raise OptionError(
             f"a posterior must have at most {MAX_NUMBERS // each} draws a chain, this one has {held}; thin it"
         )
-    check_whole("draws", draws, 1, min(room, MAX_NUMBERS // (each * thinned)))
+    return check_whole("draws", draws, 1, min(room, MAX_NUMBERS // (each * thinned)))
 
 
 def check_classes(
