@@ -1,5 +1,7 @@
 """Peak memory of segmenting an 8-bit picture, a pixel, above the picture and the results that are kept.
 
+Labels that hang together: the same with 2 chains, a chain; few draws, as their number costs nothing a pixel.
+
 In a fresh process with everything loaded and the kernels compiled (a small picture first), the picture in
 memory: the peak from then on, less what labels (1 byte), mask (1), probabilities (8) and entropy (4) keep.
 Beside it scikit-learn's GaussianMixture(2), fit and predict, less its labels; and the whole command, by the
@@ -10,6 +12,7 @@ import json
 import resource
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from report import Figure, record
 SIDE, SIDE_SCIKIT_LEARN = 4096, 2048
 SIDES_COMMAND = (4096, 6144)
 LIMIT_BYTES = 6.0
+CHAINS, LIMIT_CHAIN = 2, 12.0
 KEPT_BY_COMMAND = 1 + 1 + 1 + 8 + 4  # picture, labels, mask, probabilities, entropy
 
 
@@ -42,6 +46,16 @@ def segment_labels(pixels: NDArray[np.uint8]) -> list[NDArray[Any]]:
     return [result.labels, result.probabilities]
 
 
+def segment_spatial(pixels: NDArray[np.uint8]) -> list[NDArray[Any]]:
+    """Labels and probabilities where labels hang together."""
+    import segmix
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", segmix.ConvergenceWarning)
+        result = segmix.segment(pixels, spatial=True, chains=CHAINS, draws=8, tune=0, rng=1)
+    return [result.labels, result.probabilities]
+
+
 def fit_scikit_learn(pixels: NDArray[np.uint8]) -> list[NDArray[Any]]:
     """Labels by scikit-learn."""
     from sklearn.mixture import GaussianMixture
@@ -53,6 +67,7 @@ def fit_scikit_learn(pixels: NDArray[np.uint8]) -> list[NDArray[Any]]:
 CONTENDERS: dict[str, tuple[int, Callable[[NDArray[np.uint8]], list[NDArray[Any]]]]] = {
     "segmix, all results": (SIDE, segment),
     "segmix, labels and probabilities": (SIDE, segment_labels),
+    "segmix, labels that hang together, 2 chains": (SIDE, segment_spatial),
     "scikit-learn": (SIDE_SCIKIT_LEARN, fit_scikit_learn),
 }
 
@@ -126,12 +141,13 @@ def main() -> None:
         return
     rows = [measure(name) for name in CONTENDERS] + [measure_command()]
     above = {row["what"]: row["above, bytes a pixel"] for row in rows}
-    unit = "bytes a pixel"
+    unit, spatial = "bytes a pixel", above["segmix, labels that hang together, 2 chains"]
     record(
         __file__,
         "Peak memory above the picture and the results kept, K = 2",
         [
             Figure("segment and all results", above["segmix, all results"], unit, LIMIT_BYTES),
+            Figure("labels that hang together, a chain", spatial / CHAINS, unit, LIMIT_CHAIN),
             Figure("scikit-learn, fit and predict", above["scikit-learn"], unit),
             Figure("the whole command", above["segmix segment, the whole command"], unit, LIMIT_BYTES),
         ],

@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("numpy", "numba", "scipy", "scikit-image", "scikit-learn", "pymc", "nutpie")
+PACKAGES = (
+    "numpy",
+    "numba",
+    "scipy",
+    "scikit-image",
+    "scikit-learn",
+    "pymc",
+    "nutpie",
+    "dipy",
+    "antspyx",
+    "PyMaxflow",
+)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,9 @@ class Segmentation:
     def labels(self) -> NDArray[np.uint8]:
         """The most probable class of every pixel, 0..K-1 in order of ascending mean; uint8."""
         if self.pixel_probabilities is not None:
-            most: NDArray[np.uint8] = np.nan_to_num(self.pixel_probabilities).argmax(axis=0).astype(np.uint8)
+            most = np.empty(self.pixel_probabilities.shape[1:], np.uint8)
+            for row, target in zip(np.moveaxis(self.pixel_probabilities, 1, 0), most, strict=True):
+                target[:] = row.argmax(axis=0)  # of NaN the first: 0
             return most
         return self.levels.paint(self.table.argmax(axis=0).astype(np.uint8), fill=0)
 

@@ -113,12 +113,13 @@ class Fields(NamedTuple):
             raise InputError(
                 "a field of fewer than 4 draws has no probabilities of its pixels; go on with it"
             )
-        lattice, total = Lattice(self.shape), self.total_seen
-        below = np.zeros((self.n_classes + 1, *self.shape), np.float32)
-        below[-1] = 1.0
-        for k in range(self.n_classes - 1):
-            below[k + 1] = (lattice.join(total[k].astype(np.float64)) / self.n_seen + 0.5) / 65536
-        probabilities = np.diff(below, axis=0)
+        lattice = Lattice(self.shape)
+        probabilities = np.ones((self.n_classes, *self.shape), np.float32)
+        for k, p in np.ndindex(self.n_classes - 1, lattice.n_planes):  # one plane at a time, for the memory
+            total = sum(part[k, p].astype(np.float64) for part in self.seen)
+            lattice.put((total / self.n_seen + 0.5) / 65536, p, probabilities[k])
+        for k in range(self.n_classes - 1, 0, -1):
+            probabilities[k] -= probabilities[k - 1]
         if self.domain is not None:
             probabilities[:, ~self.domain] = np.nan
         return probabilities

@@ -138,10 +138,14 @@ class Lattice:
     def join(self, planes: NDArray[Any]) -> NDArray[Any]:
         """Invert ``split``."""
         array = np.empty(self.shape, planes.dtype)
-        for plane, parity in zip(planes.reshape(-1, *self.padded), self.parities, strict=True):
-            part = array[tuple(slice(p, None, 2) for p in parity)]
-            part[...] = plane[tuple(slice(1, 1 + n) for n in part.shape)]
+        for p, plane in enumerate(planes):
+            self.put(plane, p, array)
         return array
+
+    def put(self, plane: NDArray[Any], p: int, array: NDArray[Any]) -> None:
+        """Put plane p, (plane size,), where it belongs in an array of this shape."""
+        part = array[tuple(slice(parity, None, 2) for parity in self.parities[p])]
+        part[...] = plane.reshape(self.padded)[tuple(slice(1, 1 + n) for n in part.shape)]
 
     @cached_property
     def n_pixels(self) -> int:
