@@ -120,24 +120,6 @@ def effective_sample_size(draws: Array) -> float:
     return _ess(_split(draws)[None])[0]
 
 
-def distance(one: Array, other: Array) -> float:
-    """How many Monte Carlo errors the means, or the log sds, of two samplers' draws lie apart.
-
-    Draws (n_chains, n_draws) of one number each; the error of log sd is, to first order, that of the mean of
-    (x - mean)^2 / (2 variance).
-    """
-    worst, numbers = 0.0, []
-    for draws in (one, other):
-        center, variance = draws.mean(), draws.var()
-        if variance == 0:
-            return 0.0
-        numbers.append([(center, draws), (np.log(variance) / 2, (draws - center) ** 2 / (2 * variance))])
-    for (mine, series), (theirs, rest) in zip(*numbers, strict=True):
-        errors = [part.std() / np.sqrt(effective_sample_size(part)) for part in (series, rest)]
-        worst = max(worst, abs(float(mine - theirs)) / float(np.hypot(*errors)))
-    return worst
-
-
 def _quantiles(draws: Array, *probabilities: float) -> list[float]:
     """Quantiles by linear interpolation, from one sort."""
     ordered = np.sort(draws, axis=None)

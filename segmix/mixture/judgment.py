@@ -3,12 +3,18 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ..diagnostics import MAX_PARETO_K, ParameterSummary, Verdict, distance, judge, pareto_k, summarize
+from ..diagnostics import MAX_PARETO_K, ParameterSummary, Verdict, judge, pareto_k, summarize
 from .chains import Steps
 from .density import Parameters
 
 PARAMETERS = Parameters._fields
-GOOD_ACCEPTANCE = 0.65  # pictures have 0.68 to 0.9; posteriors that were missed in part had 0.3 to 0.6
+GOOD_ACCEPTANCE = 0.65  # posteriors that were missed in part had 0.3 to 0.6
+PLAIN_ACCEPTANCE = (
+    0.8  # of a posterior close to t distributions; pictures of well told classes have 0.81 to 0.9
+)
+MAX_RATIO = (
+    1.1  # of mean weights; 0.9 to 1.1 where nothing was missed, 1.2 to 1e8 where intervals were narrow
+)
 
 
 def summarize_parameters(steps: Steps) -> dict[str, ParameterSummary]:
@@ -38,8 +44,10 @@ def _settled(draws: NDArray[np.float64]) -> ParameterSummary:
 
 
 def judge_steps(steps: Steps, summary: dict[str, ParameterSummary]) -> Verdict:
-    """Say whether draws have converged."""
-    return judge(summary, len(steps.means), pareto_k=weights_k(steps), n_diverging=n_diverging(steps))
+    """Say whether draws have converged, and of independence whether its own figures leave no doubt."""
+    verdict = judge(summary, len(steps.means), pareto_k=weights_k(steps), n_diverging=n_diverging(steps))
+    reasons = (*verdict.reasons, *doubts_of(steps))
+    return Verdict(not reasons, reasons)
 
 
 def n_diverging(steps: Steps) -> int:
@@ -58,17 +66,29 @@ def has_poor_weights(steps: Steps) -> bool:
 
 
 def doubts_of(steps: Steps) -> tuple[str, ...]:
-    """Why draws of independence that have converged may still miss a part of the posterior."""
+    """Why draws of independence that agree with each other may still miss a part of the posterior."""
     acceptance = 1.0 if steps.accepted is None else float(steps.accepted.mean())
     if acceptance >= GOOD_ACCEPTANCE:
         return ()
     return (f"acceptance is {acceptance:.2f}, not at least {GOOD_ACCEPTANCE}",)
 
 
-def largest_z(one: Steps, other: Steps) -> float:
-    """How many standard errors means and log sds of two samplers' draws lie apart, the most of them."""
-    worst = 0.0
-    for part, rest in zip(one.parameters, other.parameters, strict=True):
-        for k in range(part.shape[2]):
-            worst = max(worst, distance(part[:, :, k], rest[:, :, k]))
-    return worst
+def is_plain(steps: Steps) -> bool:
+    """Whether independence accepts so often that its proposal must be close to the posterior."""
+    return steps.accepted is None or float(steps.accepted.mean()) >= PLAIN_ACCEPTANCE
+
+
+def missed_by(proposed: NDArray[np.float64], drawn: NDArray[np.float64]) -> tuple[str, ...]:
+    """Say whether proposals missed a part of the posterior, by log weights at them and at draws of gibbs.
+
+    With w = posterior / proposal, the mean of w over the posterior is E_q[w^2] / E_q[w] over the proposal
+    q: where gibbs finds more than that, there are places with larger weights than were seen.
+    """
+    from scipy.special import logsumexp
+
+    log_ratio = logsumexp(drawn) - np.log(drawn.size) + logsumexp(proposed) - logsumexp(2 * proposed)
+    with np.errstate(over="ignore"):
+        ratio = float(np.exp(log_ratio))
+    if ratio <= MAX_RATIO:
+        return ()
+    return (f"the mean weight at draws of gibbs is {ratio:.3g} times that of the proposals, not {MAX_RATIO}",)

@@ -1,6 +1,5 @@
 """From levels to judged draws: modes, chains, verdict, and more draws where it asks for them."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,23 +11,18 @@ from ..errors import OptionError
 from ..imaging.levels import Levels
 from . import gibbs, independence
 from .chains import Chains, State, Steps, Stream, Watch, generator, run_thinned
-from .density import Target, observe
+from .density import Parameters, Target, observe, pack
 from .doubling import double, joined
-from .judgment import (
-    doubts_of,
-    has_poor_weights,
-    largest_z,
-    n_diverging,
-)
+from .judgment import has_poor_weights, is_plain, missed_by, n_diverging
 from .modes import find_modes
 from .plan import MAX_NUMBERS, RESUMABLE, SPATIAL, Plan, Sampler, check_classes
 from .priors import Priors, ResolvedPriors, check_proper
-from .proposals import Proposal, adapt, around_modes, with_exchanges
+from .proposals import Proposal, adapt, around_modes, weigh, with_exchanges
 
 Array = NDArray[np.float64]
 
 TUNE = {"independence": 50, "gibbs": 500, "nuts": 1000, "pymc-lecture": 1000}
-MAX_Z = 4.0
+CHECK_TUNE, CHECK_DRAWS = 100, 500  # of gibbs, to check what independence saw
 HOPELESS_R_HAT = 1.5  # after a first doubling: more of the same will not do
 START_EVIDENCE = np.log(100)  # PyMC's chains start around modes of a hundredth of the best one's evidence
 
@@ -60,9 +54,10 @@ def sample_levels(
 ) -> Run:
     """Sample the posterior of the mixture.
 
-    A run of ``gibbs`` whose verdict is bad is doubled up to ``plan.doublings`` times. Where the independence
-    sampler's own figures leave a doubt, ``gibbs`` takes over and the notes say so: a proposal that hardly
-    reaches a part of the posterior gives chains that agree with each other and are wrong.
+    A run whose verdict is bad is doubled up to ``plan.doublings`` times. Where the independence sampler's
+    own figures leave a doubt, or a short run of ``gibbs`` finds what it missed, ``gibbs`` takes over and the
+    notes say so: a proposal that hardly reaches a part of the posterior gives chains that agree with each
+    other and are wrong.
 
     ``watch`` is told every moment how many draws are made of how many, and given a function that returns the
     run so far; PyMC's samplers tell nothing.
@@ -94,17 +89,23 @@ def sample_levels(
 
 
 def _run_independence(target: Target, plan: Plan, proposal: Proposal, watch: Watch[Run] | None) -> Run:
-    """Run independence; where that leaves a doubt, gibbs, unless it can't settle and sees no difference."""
+    """Run independence; where that leaves a doubt, gibbs, with all its doublings."""
     run, verdict = _extend(target, plan, "independence", proposal, watch)
-    doubts = verdict.reasons or doubts_of(run.steps)
+    doubts = verdict.reasons or _missed(target, plan, proposal, run.steps)
     if not doubts:
         return run
-    if verdict.converged:
-        check, settled = _extend(target, replace(plan, doublings=0), "gibbs", proposal, watch)
-        if not settled.converged and largest_z(run.steps, check.steps) < MAX_Z:
-            return run._replace(notes=(f"gibbs found no difference, for {'; '.join(doubts)}",))
     note = f"gibbs took over from independence: {'; '.join(doubts)}"
     return _extend(target, plan, "gibbs", proposal, watch, note)[0]
+
+
+def _missed(target: Target, plan: Plan, proposal: Proposal, steps: Steps) -> tuple[str, ...]:
+    """Let a short run of gibbs say whether independence, at a middling acceptance, missed a part."""
+    if is_plain(steps) or steps.log_weights is None:
+        return ()
+    check = _start(target, plan, "gibbs", proposal).run(CHECK_TUNE + CHECK_DRAWS)
+    drawn = check.select(slice(CHECK_TUNE, None)).parameters
+    points = pack(Parameters(*(part.reshape(-1, part.shape[2]) for part in drawn)))
+    return missed_by(steps.log_weights, weigh(target, proposal, points).log_weights)
 
 
 def _run_pymc(target: Target, n_classes: int, plan: Plan) -> Run:
