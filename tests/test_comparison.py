@@ -97,7 +97,7 @@ def test_a_row_is_of_its_method_alone_and_says_if_it_failed() -> None:
     exact, chain = compare(data, methods=("independence", "gibbs"), seed=1)
     assert not np.array_equal(exact.parameters.means, chain.parameters.means)
     assert exact.converged is False
-    assert any("Pareto k" in reason for reason in exact.reasons)
+    assert any("Pareto k" in reason or "acceptance" in reason for reason in exact.reasons)
     lines = format_comparison([exact, chain], data).splitlines()
     assert lines[0].endswith("verdict")
     assert lines[1].endswith("not converged")

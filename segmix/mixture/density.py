@@ -62,6 +62,12 @@ def observe(levels: Levels) -> Observed:
     return Observed(nodes, full, columns)
 
 
+def std_limits(observed: Observed) -> tuple[float, float]:
+    """The least and the largest standard deviation that EM gives a class."""
+    low, high = observed.span
+    return (high - low) / (float(np.sqrt(12)) * 4096), 2 * (high - low)
+
+
 def log_table(observed: Observed, means: Array, stds: Array) -> Array:
     """log f_k(v) of every class and level, (n_classes, n_counts): the reference for the kernels.
 
@@ -111,6 +117,42 @@ def log_jacobian(parameters: Parameters) -> Array:
     with np.errstate(divide="ignore"):
         jacobian: Array = np.log(parameters.weights).sum(axis=1) + np.log(parameters.stds).sum(axis=1)
     return jacobian
+
+
+class Likelihood(NamedTuple):
+    """The likelihood as a function of coordinates (see ``pack``): no prior, no Jacobian."""
+
+    observed: Observed
+    n_classes: int
+
+    def log_density(self, points: Array) -> Array:
+        """Log likelihood of points (n, 3 K - 1); shape (n,)."""
+        from .kernels import log_likelihood
+
+        nodes, counts, _ = self.observed
+        likelihood: Array = log_likelihood(nodes, counts, *map(np.ascontiguousarray, unpack(points)))
+        return likelihood
+
+    @property
+    def bounds(self) -> tuple[Array, Array]:
+        """Lowest and highest coordinates that a class of the data can have, (3 K - 1,) each, as EM's."""
+        low, high = self.observed.span
+        free, each = np.full(self.n_classes - 1, np.inf), np.ones(self.n_classes)
+        least, most = (np.log(std) for std in std_limits(self.observed))
+        margin = 2 * (high - low)
+        return (
+            np.concatenate([-free, (low - margin) * each, least * each]),
+            np.concatenate([free, (high + margin) * each, most * each]),
+        )
+
+    def gradient(self, points: Array) -> Array:
+        """Gradient of the log likelihood at points (n, 3 K - 1)."""
+        from .kernels import scores
+
+        parameters = Parameters(*map(np.ascontiguousarray, unpack(points)))
+        _, sizes, by_mean, by_log_std = scores(self.observed.nodes, self.observed.counts, *parameters)
+        by_logit = sizes - sizes.sum(axis=1, keepdims=True) * parameters.weights
+        return np.concatenate([by_logit[:, :-1], by_mean, by_log_std], axis=1)
 
 
 class Target(NamedTuple):

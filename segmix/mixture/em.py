@@ -7,7 +7,7 @@ and points alike.
 import numpy as np
 from numpy.typing import NDArray
 
-from .density import Observed, Parameters
+from .density import Observed, Parameters, std_limits
 
 Array = NDArray[np.float64]
 
@@ -22,10 +22,9 @@ def em_step(observed: Observed, parameters: Parameters) -> tuple[Array, Paramete
     shift = stds**2 * by_mean / sizes
     variance = stds**2 * (1 + by_log_std / sizes) - shift**2
     low, high = observed.span
-    floor = (high - low) / (np.sqrt(12) * 4096)
     moved = means + shift
     return likelihood, Parameters(
         sizes / sizes.sum(axis=1, keepdims=True),
         np.clip(moved, low - 2 * (high - low), high + 2 * (high - low)),
-        np.clip(np.sqrt(np.maximum(variance, 0.0)), floor, 2 * (high - low)),
+        np.clip(np.sqrt(np.maximum(variance, 0.0)), *std_limits(observed)),
     )
