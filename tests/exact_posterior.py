@@ -90,6 +90,12 @@ CASES = {
         (norm(1.5, 1), norm(1, 0.8)), (inverse_gamma_std(12, 6), inverse_gamma_std(12, 9)), (4.0, 8.0),
         (-7.0, 9.0), (0.15, 7.0),
     ),
+    "k2-own-stds": Case(
+        (0.0, 1.0, 2.0, 3.0), (2, 2, 3, 1), 1.0, FREE,
+        Priors(Normal(1.5, 1.0), InverseGamma(12.0, (4.0, 16.0)), Dirichlet(6.0)),
+        (norm(1.5, 1),) * 2, (inverse_gamma_std(12, 4), inverse_gamma_std(12, 16)), (6.0, 6.0),
+        (-7.0, 9.0), (0.15, 7.0),
+    ),
     "k3-binned": Case(
         (0.0, 2.0, 4.0, 7.0), (2, 2, 1, 3), 1.0, FREE,
         Priors(Normal(3.0, 3.0), Uniform(0.3, 1.5), Dirichlet(2.0)),

@@ -32,6 +32,7 @@ ESS = 200  # at least, in a run that has converged: 100 a chain
 PRIORS = Priors(Normal((0.0, 3.0), (1.0, 1.0)), InverseGamma(4.0, 3.0), Dirichlet(2.0))
 CONJUGATE = Priors.conjugate(0.0, 0.5, 4.0, 3.0)
 SAME = Priors(Normal(0.0, 2.0), InverseGamma(4.0, 3.0), Dirichlet(2.0))
+OWN_STDS = Priors(Normal(0.0, 2.0), InverseGamma(4.0, (1.0, 9.0)), Dirichlet(2.0))
 NARROW = Priors(Normal((0.0, 3.0), (0.3, 0.3)), InverseGamma(4.0, 3.0), Dirichlet(2.0))
 
 
@@ -110,7 +111,7 @@ def test_a_prior_that_is_too_narrow_fails(sampler: Sampler) -> None:
     assert not is_calibrated(p_values), p_values
 
 
-def geweke(truth: Priors, believed: Priors, n: int, *, n_chains: int = 8) -> Array:
+def geweke(truth: Priors, believed: Priors, n: int, *, n_chains: int = 8, **wrong: Any) -> Array:
     """Z-scores of means and squares of the parameters, prior draws against sweeps on redrawn data."""
     prior, assumed = resolved(truth), resolved(believed)
     chains = []
@@ -121,7 +122,7 @@ def geweke(truth: Priors, believed: Priors, n: int, *, n_chains: int = 8) -> Arr
         for _ in range(n):
             values = np.sort(draw_values(state, 10, rng))
             target = Target(Observed(values, np.ones(10), np.arange(10)), assumed)
-            sweep(model_of(target), *state, rng, split)
+            sweep(model_of(target)._replace(**wrong), *state, rng, split)
             rows.append(np.concatenate(state))
         chains.append(rows)
     ours = np.array(chains)
@@ -137,7 +138,9 @@ def geweke(truth: Priors, believed: Priors, n: int, *, n_chains: int = 8) -> Arr
     return np.array(z)
 
 
-@pytest.mark.parametrize("priors", [SAME, CONJUGATE], ids=["normal", "conjugate"])
+@pytest.mark.parametrize(
+    "priors", [SAME, CONJUGATE, OWN_STDS, PRIORS], ids=["normal", "conjugate", "own stds", "own means"]
+)
 def test_sweeps_on_redrawn_data_leave_the_prior(priors: Priors) -> None:
     z = geweke(priors, priors, 5000)
     assert np.abs(z).max() < 4.5, z
@@ -146,3 +149,8 @@ def test_sweeps_on_redrawn_data_leave_the_prior(priors: Priors) -> None:
 def test_sweeps_of_another_prior_do_not() -> None:
     wrong = Priors(Normal(0.0, 1.7), InverseGamma(4.0, 3.0), Dirichlet(2.0))
     assert np.abs(geweke(SAME, wrong, 5000)).max() > 6
+
+
+def test_classes_that_cross_under_priors_of_their_own_do_not() -> None:
+    """The control: classes sorted after the sweep, each then under the other's prior of stds."""
+    assert np.abs(geweke(OWN_STDS, OWN_STDS, 5000, exchangeable=True)).max() > 6

@@ -22,6 +22,7 @@ from segmix.imaging.levels import Levels, count_levels
 from segmix.mixture.density import Parameters, Target, class_probabilities, observe, unpack
 from segmix.mixture.distributions import Dirichlet, Normal, Uniform
 from segmix.mixture.plan import Plan, Sampler
+from segmix.mixture.priors import ResolvedPriors
 from segmix.posterior import Posterior
 
 from .exact_posterior import CASES, Case, log_densities, solve
@@ -30,7 +31,13 @@ from .monte_carlo import MAX_Z, compare, estimate, exactly, stack
 Array = NDArray[np.float64]
 
 DRAWS = 6_000
-OVERLAPPING = ["k2-binned", "k2-clipped", "k2-overlapping-priors", "k3-binned"]  # labels are uncertain
+OVERLAPPING = [
+    "k2-binned",
+    "k2-clipped",
+    "k2-overlapping-priors",
+    "k2-own-stds",
+    "k3-binned",
+]  # labels are uncertain
 SMOOTH = ["k1-binned", "k1-plain", "k2-apart", "k2-plain", "k2-overlapping-priors"]
 
 
@@ -104,6 +111,13 @@ def test_every_draw_has_ascending_means_and_is_in_the_support(
         posterior = sample(Data(levels_of(case)), n_classes=2, priors=case.priors, plan=plan)
         assert (np.diff(posterior.means, axis=2) > 0).all()
         assert np.isfinite(posterior.log_posterior).all()
+
+
+def test_classes_that_cross_under_their_own_stds_are_not_found_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where only the priors of means and weights decide whether classes may be exchanged."""
+    monkeypatch.setattr(ResolvedPriors, "exchangeable", property(lambda self: self.means.exchangeable))
+    case = CASES["k2-own-stds"]
+    assert not agrees(draw("k2-own-stds", "gibbs", levels_of(case), case.priors), "k2-own-stds")
 
 
 FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
