@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from segmix_cli.main import run
 
-from segmix import Priors, simulate_mixture
+from segmix import InverseGamma, Priors, simulate_mixture
 from segmix.comparison import compare, format_comparison
 from segmix.errors import OptionError
 from segmix.fitting import Data, load, sample
@@ -77,12 +77,16 @@ def test_methods_agree_where_they_should() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # PyMC's and ArviZ's own, on import
-@pytest.mark.parametrize("n_classes", [1, 2])
-def test_map_is_the_maximum_that_pymc_finds(n_classes: int) -> None:
+@pytest.mark.parametrize(
+    ("n_classes", "priors"),
+    [(1, Priors()), (2, Priors()), (2, Priors(stds=InverseGamma(30.0, 20_000.0)))],
+    ids=["one class", "two", "inverse gamma"],
+)
+def test_map_is_the_maximum_that_pymc_finds(n_classes: int, priors: Priors) -> None:
     data = load(simulate_mixture(300, *LECTURE, rng=5), n_classes=n_classes)
-    (row,) = compare(data, n_classes=n_classes, methods=("map",))
+    (row,) = compare(data, n_classes=n_classes, priors=priors, methods=("map",))
     observed = observe(data.levels)
-    target = Target(observed, Priors().resolve(observed, n_classes))
+    target = Target(observed, priors.resolve(observed, n_classes))
     theirs = nuts.find_map(target, find_modes(target, n_classes, rng=np.random.default_rng(0))[0])
     for ours, other in zip(row.parameters, theirs, strict=True):
         np.testing.assert_allclose(ours, other, rtol=1e-4)

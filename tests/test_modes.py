@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 import segmix
 from segmix.imaging.image import as_image
 from segmix.imaging.levels import count_levels
-from segmix.mixture import kernels
-from segmix.mixture.density import Likelihood, Parameters, Target, observe, pack
+from segmix.mixture import kernels, starts
+from segmix.mixture.density import Likelihood, Observed, Parameters, Target, observe, pack
 from segmix.mixture.em import em_step
 from segmix.mixture.modes import climb, find_modes, fit_em
 from segmix.mixture.priors import Priors
 from segmix.mixture.proposals import Proposal, _reorder
+from segmix.mixture.starts import good_starts, random_starts
 from segmix.samples import count_samples
 
 
@@ -168,3 +169,18 @@ def test_the_gradient_of_the_likelihood_is_its_slope(n_classes: int) -> None:
     point, steps = pack(parts), 1e-4 * np.eye(3 * n_classes - 1)
     slopes = (density.log_density(point + steps) - density.log_density(point - steps)) / 2e-4
     np.testing.assert_allclose(density.gradient(point[None])[0], slopes, rtol=1e-5, atol=1e-4)
+
+
+def test_the_number_of_starts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen classes once took 768 starts."""
+    drawn: list[int] = []
+
+    def counted(observed: Observed, n_classes: int, n: int, *, rng: np.random.Generator) -> Parameters:
+        drawn.append(n)
+        return random_starts(observed, n_classes, n, rng=rng)
+
+    monkeypatch.setattr(starts, "random_starts", counted)
+    observed = _target(_mixture(2000, [0.3, 0.7], [60, 120], [15, 20]), 2).observed
+    for n_classes in (2, 5, 8):
+        good_starts(observed, n_classes, rng=np.random.default_rng(1))
+    assert drawn == [64, 400, 400]

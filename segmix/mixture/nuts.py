@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,15 @@ Array = NDArray[np.float64]
 MAX_ASSIGNMENTS = 100_000  # explicit labels, of which PyMC updates each one by one
 START_WIDTH = 2.0  # chains start so many standard errors around the mode
 TARGET_ACCEPT = 0.9
+
+
+class Size(NamedTuple):
+    """How many draws and steps of tuning each of how many chains makes, and their seed."""
+
+    draws: int
+    tune: int
+    chains: int
+    seed: int
 
 
 @contextmanager
@@ -143,11 +152,8 @@ def _interval_table(pm: Any, nodes: Array, means: Any, stds: Any) -> Any:
 def sample_marginal(
     target: Target,
     modes: Sequence[Mode],
+    size: Size,
     *,
-    draws: int,
-    tune: int,
-    chains: int,
-    seed: int,
     rng: np.random.Generator,
 ) -> tuple[Steps, Steps]:
     """Sample the marginal model by NUTS, from chains started around the modes; by nutpie where installed.
@@ -157,20 +163,17 @@ def sample_marginal(
     The steps of tuning, and those after it.
     """
     model = marginal_model(target.observed, target.priors)
-    starts = start_points(target, modes, chains, rng)
+    starts = start_points(target, modes, size.chains, rng)
     run = _by_nutpie if find_spec("nutpie") else _by_pymc
-    traces = run(model, starts, draws=draws, tune=tune, seed=seed)
+    traces = run(model, starts, size)
     return steps_of(target, traces, tuning=True), steps_of(target, traces)
 
 
 def sample_lecture(
     target: Target,
     modes: Sequence[Mode],
+    size: Size,
     *,
-    draws: int,
-    tune: int,
-    chains: int,
-    seed: int,
     rng: np.random.Generator,
 ) -> tuple[Steps, Steps, NDArray[np.uint8]]:
     """Sample the lecture's model by the compound step that PyMC assigns.
@@ -182,13 +185,13 @@ def sample_lecture(
     """
     values = values_of(target.observed)
     model = lecture_model(values, target.priors)
-    starts = start_points(target, modes, chains, rng)
+    starts = start_points(target, modes, size.chains, rng)
     for point in starts:
         distance = (values[:, None] - point["means"]) / point["stds"]
         density = np.log(point["weights"] / point["stds"]) - distance**2 / 2
         point["assignment"] = density.argmax(axis=1)
-    (trace,) = traces = _by_pymc(model, starts, draws=draws, tune=tune, seed=seed)
-    assignments = np.zeros((chains, draws, len(values)), np.uint8)
+    (trace,) = traces = _by_pymc(model, starts, size)
+    assignments = np.zeros((size.chains, size.draws, len(values)), np.uint8)
     if "assignment" in trace["posterior"]:
         assignments = trace["posterior"]["assignment"].values.astype(np.uint8)
     return steps_of(target, traces, tuning=True), steps_of(target, traces), assignments
@@ -207,24 +210,26 @@ def start_points(
     ]
 
 
-def _by_pymc(model: Any, starts: list[dict[str, Array]], *, draws: int, tune: int, seed: int) -> list[Any]:
+def _by_pymc(model: Any, starts: list[dict[str, Array]], size: Size) -> list[Any]:
     with _pymc() as pm, model:
         initvals = [_free(model, point) for point in starts]
         accept = {} if "assignment" in initvals[0] else {"target_accept": TARGET_ACCEPT}
         trace = pm.sample(
-            draws, tune=tune, chains=len(starts), cores=min(len(starts), os.cpu_count() or 1),
-            random_seed=chain_seeds(seed, len(starts)), initvals=initvals, nuts_sampler="pymc",
+            size.draws, tune=size.tune, chains=len(starts), cores=min(len(starts), os.cpu_count() or 1),
+            random_seed=chain_seeds(size.seed, len(starts)), initvals=initvals, nuts_sampler="pymc",
             init="adapt_diag", jitter_max_retries=0, progressbar=False, discard_tuned_samples=False,
             compute_convergence_checks=False, **accept,
         )  # fmt: skip
-    return [whole(trace, len(starts), draws)]
+    return [whole(trace, len(starts), size.draws)]
 
 
-def _by_nutpie(model: Any, starts: list[dict[str, Array]], *, draws: int, tune: int, seed: int) -> list[Any]:
+def _by_nutpie(model: Any, starts: list[dict[str, Array]], size: Size) -> list[Any]:
     with _pymc():
         points = [_unconstrained(model, point) for point in starts]
-        seeds = chain_seeds(seed, len(starts))
-        return run_nutpie(model, points, draws=draws, tune=tune, seeds=seeds, target_accept=TARGET_ACCEPT)
+        seeds = chain_seeds(size.seed, len(starts))
+        return run_nutpie(
+            model, points, draws=size.draws, tune=size.tune, seeds=seeds, target_accept=TARGET_ACCEPT
+        )
 
 
 def _free(model: Any, point: dict[str, Array]) -> dict[str, Array]:
@@ -263,10 +268,18 @@ def prior_draws(priors: ResolvedPriors, n: int, *, seed: int) -> Parameters:
 
 
 def find_map(target: Target, mode: Mode) -> Parameters:
-    """The maximum of the posterior density of weights, means and stds by PyMC's optimizer, from a mode."""
+    """The maximum of the posterior density of weights, means and stds by PyMC's optimizer, from a mode.
+
+    Where the prior is inverse gamma, PyMC's variable is the variance, of which the density of the std is
+    p(sigma | y) = 2 sigma p(sigma^2 | y).
+    """
     model = marginal_model(target.observed, target.priors)
     (start,) = start_points(target, [mode._replace(scales=0 * mode.scales)], 1, np.random.default_rng(0))
     with _pymc() as pm, model:
+        if target.priors.stds.name == "inverse-gamma":
+            import pytensor.tensor as pt
+
+            pm.Potential("density_of_stds", pt.log(2 * model["stds"]).sum())
         tight = {"ftol": 1e-14, "gtol": 1e-6}
         found = pm.find_MAP(start=_free(model, start), progressbar=False, options=tight)
     one = np.ones(1)

@@ -184,21 +184,30 @@ class ResolvedPriors:
 
 
 def check_proper(observed: Observed, priors: ResolvedPriors, source: str) -> None:
-    """Refuse the plain density of tied values where standard deviations may come near 0.
+    """Refuse the plain density where a class may shrink to a value and no posterior exists.
 
     A class that holds nothing but m equal values has the marginal likelihood sigma^(1 - m), whose integral
-    from 0 has no end for m of 2 or more: no posterior exists, and chains end on one value.
+    from 0 has no end for m of 2 or more. Where its mean has a prior of width sigma / sqrt(size), it is
+    sigma^(-m) for values at that prior's center, and falls like exp(-c / sigma^2) for all others. One class
+    holds all values, so that they must be one value. Intervals bound the likelihood, and an inverse-gamma
+    prior falls faster than any power of sigma rises.
     """
-    tied = np.flatnonzero(observed.counts > 1)
-    if observed.binned or not len(tied) or len(priors.weights.parameters[0]) == 1:
+    shrinking = priors.stds.support[0] <= 0
+    if observed.binned or priors.stds.name == "inverse-gamma" or not shrinking.any():
         return
-    if priors.stds.name == "inverse-gamma" or priors.stds.support[0].min() > 0:
+    if len(shrinking) == 1 and len(observed.nodes) > 1:
         return
-    value, times = observed.nodes[tied[0]], int(observed.counts[tied[0]])
+    scaled = priors.means.name == "scaled-normal"
+    centers = priors.means.parameters[0][shrinking]
+    held = np.flatnonzero(np.isin(observed.nodes, centers) if scaled else observed.counts > 1)
+    if not len(held):
+        return
+    value, times = observed.nodes[held[0]], int(observed.counts[held[0]])
+    what = "a value at the center of the prior of means" if scaled else "tied values"
     raise OptionError(
-        f"{source}: without quantization tied values ({value:g} occurs {times} times) need a prior of stds "
-        f"that keeps from 0, got {priors.stds.name} from 0; give a quantization, a uniform prior with a "
-        "positive low, or inverse-gamma"
+        f"{source}: without quantization {what} ({value:g} occurs {times} time{'s' if times > 1 else ''}) "
+        f"need{'s' if scaled else ''} a prior of stds that keeps from 0, got {priors.stds.name} from 0; give "
+        "a quantization, a uniform prior with a positive low, or inverse-gamma"
     )
 
 

@@ -116,12 +116,12 @@ def _run_pymc(target: Target, n_classes: int, plan: Plan) -> Run:
     found = find_modes(target, n_classes, rng=rng)
     modes = [mode for mode in found if mode.log_evidence > found[0].log_evidence - START_EVIDENCE]
     tune = TUNE[plan.sampler] if plan.tune is None else plan.tune
-    size = {"draws": plan.draws * plan.thin, "tune": tune, "chains": plan.chains, "seed": plan.seed}
+    size = nuts.Size(plan.draws * plan.thin, tune, plan.chains, plan.seed)
     assignments = None
     if plan.sampler == "nuts":
-        warmup, steps = nuts.sample_marginal(target, modes, **size, rng=rng)
+        warmup, steps = nuts.sample_marginal(target, modes, size, rng=rng)
     else:
-        warmup, steps, assignments = nuts.sample_lecture(target, modes, **size, rng=rng)
+        warmup, steps, assignments = nuts.sample_lecture(target, modes, size, rng=rng)
         assignments = assignments[:, plan.thin - 1 :: plan.thin]
     warmup, steps = warmup.thin(plan.thin), steps.thin(plan.thin)
     begun = min(len(modes), plan.chains)

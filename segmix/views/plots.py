@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import OptionError
+from ..samples import MAX_CLASSES
 from .figure import DASHES, FILL, GRAY, INK, RIM, matplotlib_of_ours, rim, title_of, to_png
-from .render import MAX_CLASSES, palette
+from .render import palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import OptionError
+from ..samples import MAX_CLASSES
 
 RGB = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Array = NDArray[Any]
 
-MAX_CLASSES = 16
 OUTSIDE = 200  # gray level of pixels outside the domain, NaN and inf
 
 _BLOCK = 1 << 17  # pixels worked on at a time, so that temporary arrays stay in the cache
