@@ -30,6 +30,7 @@ Array = NDArray[np.float64]
 N_VALUES = 60
 ESS = 200  # at least, in a run that has converged: 100 a chain
 PRIORS = Priors(Normal((0.0, 3.0), (1.0, 1.0)), InverseGamma(4.0, 3.0), Dirichlet(2.0))
+APART = Priors(Normal((0.0, 6.0), (1.0, 1.0)), InverseGamma(6.0, 5.0), Dirichlet(4.0))  # and so quick
 CONJUGATE = Priors.conjugate(0.0, 0.5, 4.0, 3.0)
 SAME = Priors(Normal(0.0, 2.0), InverseGamma(4.0, 3.0), Dirichlet(2.0))
 OWN_STDS = Priors(Normal(0.0, 2.0), InverseGamma(4.0, (1.0, 9.0)), Dirichlet(2.0))
@@ -47,9 +48,9 @@ def draw_values(parameters: Parameters, n: int, rng: np.random.Generator) -> Arr
 
 
 @cache
-def calibrate(truth: Priors, believed: Priors, sampler: Sampler, n: int) -> dict[str, float]:
-    """P-values of ranks of parameters and of the log posterior, over n data sets."""
-    hits, ranks = [], []
+def replicate(truth: Priors, believed: Priors, sampler: Sampler, n: int) -> list[tuple[Array, Array]]:
+    """Of n data sets the true parameters and log posterior (q,), and draws of them (chain, draw, q)."""
+    rows = []
     for number in range(n):
         rng = np.random.default_rng([number, 1])
         parameters = Parameters(*(part[0] for part in resolved(truth).sample(1, rng=rng)))
@@ -59,8 +60,20 @@ def calibrate(truth: Priors, believed: Priors, sampler: Sampler, n: int) -> dict
         )
         target = Target(observe(count_levels(Image(values[None]), quantization=None)), resolved(believed))
         own = target.log_posterior(Parameters(*(part[None] for part in parameters)))
-        known = np.concatenate([*parameters, own])
         draws = np.concatenate([stack(posterior), posterior.log_posterior[:, :, None]], axis=2)
+        rows.append((np.concatenate([*parameters, own]), draws))
+    return rows
+
+
+def calibrate(
+    truth: Priors, believed: Priors, sampler: Sampler, n: int, *, width: float = 1.0
+) -> dict[str, float]:
+    """P-values of ranks of parameters and of the log posterior, draws ``width`` times as far apart."""
+    hits, ranks = [], []
+    for number, (known, exact) in enumerate(replicate(truth, believed, sampler, n)):
+        rng = np.random.default_rng([number, 4])
+        center = exact.mean(axis=(0, 1))
+        draws = center + width * (exact - center) if width != 1 else exact
         low, high = np.quantile(draws, (0.03, 0.97), axis=(0, 1))
         hits.append((low <= known) & (known <= high))
         ranks.append([rank(draws[:, :, q], x, rng=rng) for q, x in enumerate(known)])
@@ -92,8 +105,11 @@ def is_calibrated(p_values: dict[str, float]) -> bool:
 
 @pytest.mark.parametrize("sampler", ["independence", "gibbs"])
 def test_ranks_are_uniform(sampler: Sampler) -> None:
-    p_values = calibrate(PRIORS, PRIORS, sampler, 40)
+    """The same draws must fail when intervals are 20 % too narrow, which 40 replications hardly see."""
+    p_values = calibrate(APART, APART, sampler, 200)
     assert is_calibrated(p_values), p_values
+    narrow = calibrate(APART, APART, sampler, 200, width=0.8)
+    assert not is_calibrated(narrow), narrow
 
 
 @pytest.mark.slow
