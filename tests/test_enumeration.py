@@ -161,6 +161,26 @@ def test_samplers_find_the_exact_pairs(n_classes: int, sampler: Sampler) -> None
     assert np.abs(z).max() < MAX_Z, z
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # PyMC's and ArviZ's own
+def test_pymcs_explicit_assignments_are_the_exact_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the assignments, by the parameters, value by value; the exact ones of another prior must differ."""
+    posterior = fit(VALUES[2], priors=PRIORS, sampler="pymc-lecture", draws=6000, quantization=None, rng=1)
+    assert posterior.assignments is not None
+    shares = (posterior.assignments[..., None] == np.arange(2)).astype(float)
+    assert min(effective_sample_size(x) for x in np.moveaxis(shares[..., 0], 2, 0)) > 1000
+    z = z_scores(shares, enumerate_assignments(2))
+    assert np.abs(z).max() < MAX_Z, z
+    by_parameters = z_scores(responsibilities(posterior, VALUES[2]), enumerate_assignments(2))
+    assert np.abs(by_parameters).max() < MAX_Z, by_parameters
+    ours = responsibilities(fitted(2, "gibbs"), VALUES[2])[..., 0]
+    for theirs, probability in zip(*(np.moveaxis(x, 2, 0) for x in (shares[..., 0], ours)), strict=True):
+        errors = [x.std() / np.sqrt(effective_sample_size(x)) for x in (theirs, probability)]
+        assert abs(theirs.mean() - probability.mean()) < MAX_Z * np.hypot(*errors)
+    monkeypatch.setitem(globals(), "ALPHA", 3.0)
+    assert np.abs(z_scores(shares, enumerate_assignments.__wrapped__(2))).max() > 2 * MAX_Z
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_proposals_weigh_the_exact_evidence(n_classes: int) -> None:
     """The mean importance weight is p(y) / K!, as our density is that of ordered classes."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -209,18 +210,28 @@ def test_what_the_lectures_model_cannot_take() -> None:
         nuts.lecture_model(np.zeros(100_001), target_of(np.arange(9.0), Priors.lecture(), None).priors)
 
 
-@pytest.fixture(scope="module", params=[20.0, 50.0], ids=["easy", "hard"])
-def lecture(request: pytest.FixtureRequest) -> tuple[Any, Posterior]:
-    samples = simulate_mixture(500, (0.25, 0.75), (100, 200), (request.param,) * 2, rng=5)
-    return samples, fit(samples, priors=Priors.lecture(), draws=20_000, rng=1)
+@cache
+def lecture(sd: float) -> tuple[Any, Posterior]:
+    samples = simulate_mixture(500, (0.25, 0.75), (100, 200), (sd, sd), rng=5)
+    return samples, fit(samples, priors=Priors.lecture(), sampler="gibbs", draws=20_000, rng=1)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sampler", ["gibbs", "nuts", "pymc-lecture"])
-def test_every_sampler_gives_the_lectures_posterior(lecture: tuple[Any, Posterior], sampler: Any) -> None:
-    samples, reference = lecture
-    draws = {"gibbs": 20_000, "nuts": 4000, "pymc-lecture": 1500}[sampler]
-    posterior = fit(samples, priors=Priors.lecture(), sampler=sampler, draws=draws, chains=2, rng=2)
+@pytest.mark.parametrize(
+    ("sd", "sampler"),
+    [
+        *((20.0, sampler) for sampler in ("independence", "nuts", "pymc-lecture")),
+        *((50.0, sampler) for sampler in ("independence", "nuts")),
+    ],
+)
+def test_every_sampler_gives_the_lectures_posterior(sd: float, sampler: Any) -> None:
+    """On hard data explicit assignments have an ESS of 22; test_enumeration has them on few values."""
+    samples, reference = lecture(sd)
+    draws = {"independence": 20_000, "nuts": 4000, "pymc-lecture": 1500}[sampler]
+    options: Any = {"draws": draws, "chains": 2, "until_converged": False}  # so that gibbs takes over nothing
+    posterior = fit(samples, priors=Priors.lecture(), sampler=sampler, rng=2, **options)
+    assert posterior.sampler == sampler
+    assert min(row.ess_bulk for row in posterior.summary().values()) > 200
     z, band = compare(estimate(stack(posterior)), estimate(stack(reference)))
     assert np.abs(z).max() < 4.5
     assert (z**2).mean() < band[1]
