@@ -35,7 +35,6 @@ OVERLAPPING = [
     "k2-binned",
     "k2-clipped",
     "k2-overlapping-priors",
-    "k2-own-stds",
     "k3-binned",
 ]  # labels are uncertain
 SMOOTH = ["k1-binned", "k1-plain", "k2-apart", "k2-plain", "k2-overlapping-priors"]
