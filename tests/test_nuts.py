@@ -294,7 +294,5 @@ def test_a_broken_nutpie_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "nutpie", raising=False)
     values = simulate_mixture(100, *LECTURE, rng=1)
-    with pytest.raises(
-        SegmixError, match=r"nutpie is installed but broken \(its library is missing\); install"
-    ):
+    with pytest.raises(SegmixError, match=r"nutpie is .* broken \(its library is missing\); install"):
         fit(values, sampler="nuts", draws=10, rng=1)
