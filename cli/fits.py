@@ -3,14 +3,16 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from segmix.cautions import caution_fit
 from segmix.checkpoints import Checkpoints
 from segmix.errors import InputError, OptionError, printable
 from segmix.fitting import Data, checked, load, sample, save_fit
 from segmix.mixture.plan import RESUMABLE, Plan
 from segmix.posterior import Posterior
 from segmix.potts.fields import Fields
-from segmix.record import caution_fit, format_parameters, summarize_posterior, to_json
+from segmix.record import summarize_posterior, to_json
 from segmix.targets import check_target
+from segmix.text import format_parameters
 from segmix.workflow import foreground_labels, segmentation_of
 
 from .console import Console

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import record
+from . import record, text
 from .areas import Area, draw_areas, summarize_areas
+from .cautions import find_cautions
 from .errors import OptionError
 from .imaging.image import Image
 from .imaging.levels import Levels
@@ -201,11 +202,11 @@ class Segmentation:
     @property
     def cautions(self) -> list[str]:
         """Where classes overlap or have hardly any pixels, and where intervals are too narrow."""
-        return record.find_cautions(self.posterior, self.areas(), self.image.steps, self._shapes)
+        return find_cautions(self.posterior, self.areas(), self.image.steps, self._shapes)
 
     def table_text(self) -> str:
         """The classes with their intervals and the verdict, as lines of text."""
-        return record.format_table(self.posterior, self.areas(), self.foreground, self._shapes)
+        return text.format_table(self.posterior, self.areas(), self.foreground, self._shapes)
 
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write a folder with all results, whole or not at all.
