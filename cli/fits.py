@@ -16,12 +16,11 @@ from segmix.text import format_parameters
 from segmix.workflow import foreground_labels, segmentation_of
 
 from .console import Console
-from .inputs import read_options, result_name
+from .failures import DONE, UNCONVERGED
+from .inputs import check_folder, check_input, read_options, result_name
 from .interruptions import interruptions
 from .parsing import draw_seed, parse_foreground, parse_prior, parse_quantization, parse_steps
 from .watching import checkpoints_beside, watched
-
-DONE, UNCONVERGED = 0, 3
 
 
 class Wish(NamedTuple):
@@ -58,8 +57,7 @@ class Output(NamedTuple):
 
     def target(self, name: str) -> Path:
         """Return the folder of one result."""
-        if not self.folder:
-            raise OptionError("--output must name a folder, got ''; give for example -o out")
+        check_folder(self.folder)
         return Path(self.folder, name)
 
 
@@ -71,6 +69,7 @@ def run_fit(path: str, wish: Wish, output: Output, console: Console) -> int:
             "leave --every out"
         )
     target = output.target(result_name(path))
+    check_input(path)
     check_target(target, overwrite=output.overwrite, keep=[path, wish.prior])
     checkpoints = checkpoints_beside(
         target, output.every, overwrite=output.overwrite, inputs=[path, wish.prior]
@@ -94,6 +93,7 @@ def run_continue(path: str, draws: int, foreground: str, output: Output, console
     file = Path(path)
     own = file.name == "posterior.nc" and file.resolve().parent.name
     target = output.target(own or file.stem.removesuffix(".checkpoint"))
+    check_input(path)
     check_target(target, overwrite=output.overwrite, keep=[path])
     checkpoints = checkpoints_beside(
         target, output.every, overwrite=output.overwrite, inputs=[path], goes_on=True
