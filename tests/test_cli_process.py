@@ -232,17 +232,36 @@ def test_a_disk_that_fills_at_a_checkpoint_is_told_and_the_run_can_be_had_again(
     assert command(*further).returncode == 0
 
 
+FILTERING = """
+import sys
+from segmix_cli import __main__ as door
+from segmix.imaging import preprocess as room
+
+work = room.preprocess
+
+def told(*arguments):
+    print("begun", flush=True)
+    return work(*arguments)
+
+room.preprocess = told
+sys.argv = ["segmix", "segment", "large.npy", "-o", "out", "--preprocess", "median:25"]
+door.main()
+"""
+
+
 def test_an_interruption_is_heard_while_a_filter_works(tmp_path):
     pixels = np.random.default_rng(1).integers(0, 256, (1200, 1200), dtype=np.uint8)
     np.save(tmp_path / "large.npy", pixels)
     process = subprocess.Popen(
-        command_line("segment", "large.npy", "-o", "out", "--preprocess", "median:25"),
+        [sys.executable, "-c", FILTERING],
         cwd=tmp_path,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=let_interrupt,
     )
-    time.sleep(5.0)  # scikit-image is imported, and the median takes half a minute
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(0.5)  # the median takes half a minute
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert (process.communicate(timeout=60)[1], process.returncode) == ("", 130)
