@@ -3,19 +3,24 @@
 import os
 import sys
 
-from .interruptions import interruptions
+INTERRUPTED = 130  # what a shell has for a program that Ctrl-C ended
+
+try:
+    from .interruptions import interruptions
+except KeyboardInterrupt:
+    os._exit(INTERRUPTED)  # nothing is begun
 
 
 def main() -> None:
     """Run the command on the arguments of the process and leave with its exit status."""
-    interruptions.install()
-    status = 130
+    status = INTERRUPTED
     try:
+        interruptions.install()
         from .main import run
 
         status = run(sys.argv[1:])
-    except BaseException:
-        if interruptions.number is None:
+    except BaseException as error:
+        if interruptions.number is None and not isinstance(error, KeyboardInterrupt):
             raise
     finally:
         interruptions.settle()

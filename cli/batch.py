@@ -10,8 +10,8 @@ from segmix.errors import OptionError, SegmixError, printable
 from segmix.targets import check_place, check_target
 
 from .console import Console, Show
-from .failures import FAILED, USAGE, tell, tell_warnings
-from .inputs import Job, plan_jobs, read_domain
+from .failures import DONE, FAILED, UNCONVERGED, USAGE, tell, tell_warnings
+from .inputs import Job, check_input, plan_jobs, read_domain
 from .interruptions import interruptions
 from .parsing import (
     draw_seed,
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from segmix import Posterior, Segmentation
     from segmix.checkpoints import Checkpoints
     from segmix.mixture.chains import Watch
-
-DONE, UNCONVERGED = 0, 3
 
 
 @dataclass(frozen=True)
@@ -146,6 +144,7 @@ class _Batch:
         from segmix import read_image, segment
 
         overwrite = self.request.overwrite
+        check_input(job.source)
         check_target(job.target, overwrite=overwrite, keep=self.keep)
         checkpoints = self._checkpoints(job)
         image = read_image(job.source, page=self.request.page, max_pixels=self.request.max_pixels)

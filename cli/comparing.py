@@ -7,7 +7,7 @@ from segmix.fitting import Data, checked, load
 from segmix.record import to_json
 
 from .console import Console
-from .inputs import read_options
+from .inputs import check_input, read_options
 from .parsing import draw_seed, parse_prior, parse_quantization, parse_steps
 
 
@@ -27,6 +27,7 @@ def run_compare(
     console: Console,
 ) -> int:
     """Compare methods on a file and print the table; returns the seed."""
+    check_input(path)
     key = draw_seed() if seed is None else seed
     width: Any = parse_quantization(quantization)
     priors, steps = checked(parse_prior(prior)), parse_steps(preprocess)

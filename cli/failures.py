@@ -1,5 +1,6 @@
 """From an exception to the one line that the user reads."""
 
+import os
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from segmix.errors import ConvergenceWarning, OptionError, SegmixError, printabl
 from .console import Console
 from .interruptions import interruptions
 
-FAILED, USAGE = 1, 2
+DONE, FAILED, USAGE, UNCONVERGED = range(4)  # the exit status
 
 
 def explain(error: Exception, *, source: str) -> str:
@@ -30,7 +31,9 @@ def explain(error: Exception, *, source: str) -> str:
     elif isinstance(error, MemoryError):
         message = "there is not enough memory for it; close other programs, or crop the picture"
     elif isinstance(error, OSError):
-        message = f"can't be read or written ({error.strerror or error}); check the disk and the permissions"
+        of = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        reason = error.strerror or error
+        message = f"{of}can't be read or written ({reason}); check the disk and the permissions"
     else:
         message = (
             f"internal error ({type(error).__name__}: {error}); set SEGMIX_DEBUG=1 and report the traceback"

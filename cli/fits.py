@@ -3,23 +3,24 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from segmix.cautions import caution_fit
 from segmix.checkpoints import Checkpoints
 from segmix.errors import InputError, OptionError, printable
 from segmix.fitting import Data, checked, load, sample, save_fit
 from segmix.mixture.plan import RESUMABLE, Plan
 from segmix.posterior import Posterior
 from segmix.potts.fields import Fields
-from segmix.record import caution_fit, format_parameters, summarize_posterior, to_json
+from segmix.record import summarize_posterior, to_json
 from segmix.targets import check_target
+from segmix.text import format_parameters
 from segmix.workflow import foreground_labels, segmentation_of
 
 from .console import Console
-from .inputs import read_options, result_name
+from .failures import DONE, UNCONVERGED
+from .inputs import check_folder, check_input, read_options, result_name
 from .interruptions import interruptions
 from .parsing import draw_seed, parse_foreground, parse_prior, parse_quantization, parse_steps
 from .watching import checkpoints_beside, watched
-
-DONE, UNCONVERGED = 0, 3
 
 
 class Wish(NamedTuple):
@@ -56,8 +57,7 @@ class Output(NamedTuple):
 
     def target(self, name: str) -> Path:
         """Return the folder of one result."""
-        if not self.folder:
-            raise OptionError("--output must name a folder, got ''; give for example -o out")
+        check_folder(self.folder)
         return Path(self.folder, name)
 
 
@@ -69,6 +69,7 @@ def run_fit(path: str, wish: Wish, output: Output, console: Console) -> int:
             "leave --every out"
         )
     target = output.target(result_name(path))
+    check_input(path)
     check_target(target, overwrite=output.overwrite, keep=[path, wish.prior])
     checkpoints = checkpoints_beside(
         target, output.every, overwrite=output.overwrite, inputs=[path, wish.prior]
@@ -92,6 +93,7 @@ def run_continue(path: str, draws: int, foreground: str, output: Output, console
     file = Path(path)
     own = file.name == "posterior.nc" and file.resolve().parent.name
     target = output.target(own or file.stem.removesuffix(".checkpoint"))
+    check_input(path)
     check_target(target, overwrite=output.overwrite, keep=[path])
     checkpoints = checkpoints_beside(
         target, output.every, overwrite=output.overwrite, inputs=[path], goes_on=True

@@ -33,7 +33,9 @@ def info(
         from segmix.record import to_json
 
         from .description import describe, to_text
+        from .inputs import check_input
 
+        check_input(image)
         console.announce_compilation()
         record = describe(image, page=page, max_pixels=max_pixels)
         console.result(to_json(record, one_line=True) if as_json else to_text(record))

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segmix.errors import OptionError
+from segmix.errors import InputError, OptionError
+from segmix.imaging.guard import open_regular, shown
 from segmix.targets import is_result
 
 from .parsing import parse_limits
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy"}
 SUFFIXES |= {".pbm", ".pgm", ".ppm", ".pnm"}
+NO_FOLDERS = SUFFIXES | {".nc", ".json", ".csv"}
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,46 @@ def plan_jobs(arguments: Sequence[str], output: str) -> list[Job]:
     Raises
     ------
     OptionError
-        If an argument stands for no picture, or two pictures would share a folder.
+        If the output is no folder's name, an argument stands for no picture, or two pictures would share a
+        folder.
     """
-    if not output:
-        raise OptionError("--output must name a folder, got ''; give for example -o out")
+    check_folder(output)
     sources = [source for argument in arguments for source in expand(argument)]
     jobs = [Job(source, Path(output, result_name(source))) for source in sources]
     _check_distinct(jobs)
     return jobs
+
+
+def check_folder(output: str) -> None:
+    """Refuse an output folder without a name, or with the name of a file, unless it stands already."""
+    if not output:
+        raise OptionError("--output must name a folder, got ''; give for example -o out")
+    path = Path(output)
+    if path.suffix.lower() in NO_FOLDERS and not os.path.lexists(path):
+        raise OptionError(
+            f"--output must name a folder, in which results get names of their own, got {output!r}, which "
+            f"looks like a file's; give for example -o {path.with_suffix('')}, or make that folder first"
+        )
+
+
+def check_input(path: str) -> None:
+    """Refuse an input that is not there, before its target is looked at, and standard input.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or the path is ``-`` and no file of this name is there.
+    """
+    if os.path.exists(path):
+        return
+    if path == "-":
+        raise InputError(
+            "-: standard input is not read; write it to a file and give that (./- is a file of this name)"
+        )
+    try:
+        open_regular(path).close()
+    except InputError as error:
+        raise InputError(f"{shown(path)}: {error}") from None
 
 
 def expand(argument: str) -> list[str]:
@@ -58,6 +92,8 @@ def expand(argument: str) -> list[str]:
     ------
     OptionError
         If a folder holds no picture or is an earlier result, or nothing matches the pattern.
+    InputError
+        If a folder can't be read.
     """
     if os.path.isdir(argument):
         if is_result(argument):
@@ -93,14 +129,20 @@ def result_name(source: str) -> str:
 
 
 def _pictures_in(folder: str) -> list[str]:
-    with os.scandir(folder) as entries:
-        return sorted(
-            os.path.join(folder, entry.name)
-            for entry in entries
-            if Path(entry.name).suffix.lower() in SUFFIXES
-            and not entry.name.startswith(".")
-            and entry.is_file()
-        )
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry.name for entry in entries if _is_picture(entry)]
+    except OSError as error:
+        raise InputError(
+            f"{folder}: is a folder that can't be read ({error.strerror}); change its permissions, or name "
+            "the files in it"
+        ) from error
+    return sorted(os.path.join(folder, name) for name in found)
+
+
+def _is_picture(entry: "os.DirEntry[str]") -> bool:
+    is_shown = not entry.name.startswith(".")
+    return is_shown and Path(entry.name).suffix.lower() in SUFFIXES and entry.is_file()
 
 
 def _check_distinct(jobs: Iterable[Job]) -> None:
@@ -131,4 +173,5 @@ def read_domain(path: str | None, *, max_pixels: int) -> Any:
         return None
     from segmix.imaging.reading import read_domain as read
 
+    check_input(path)
     return read(path, max_pixels=max_pixels)

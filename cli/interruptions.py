@@ -14,6 +14,7 @@ class Interruptions:
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self._settled = False
 
     def install(self) -> None:
         """Turn SIGINT, SIGTERM and SIGHUP into KeyboardInterrupt, unless the parent said to ignore them."""
@@ -32,6 +33,7 @@ class Interruptions:
 
     def settle(self) -> None:
         """Hear no more signals, once nothing is left to be interrupted."""
+        self._settled = True  # for what comes before the next lines are done
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -39,11 +41,14 @@ class Interruptions:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        self.number = number
-        self._repeat(number, frame)
+        if not self._settled:
+            self.number = number
+            self._repeat(number, frame)
 
     def _repeat(self, number: int, frame: FrameType | None) -> None:
         """Raise now, and again in a second in case the exception is lost (in a compiler's callback, say)."""
+        if self._settled:
+            return
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 1.0)
         raise KeyboardInterrupt

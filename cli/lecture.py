@@ -36,6 +36,9 @@ def lecture(
 
     console = Console(quiet=quiet)
     with exit_on_failure(console, source=output or "--output", debug=debug):
+        from .inputs import check_folder
+
+        check_folder(output)
         from segmix.lecture import describe, save_replay
 
         console.announce_compilation()

@@ -56,7 +56,7 @@ def plot(
     debug: Debug = False,
 ) -> None:
     """Draw a posterior that segmix wrote."""
-    from segmix.errors import OptionError, printable
+    from segmix.errors import printable
 
     from .console import Console
     from .failures import exit_on_failure
@@ -64,25 +64,37 @@ def plot(
     console = Console()
     with exit_on_failure(console, source=posterior, debug=debug):
         from segmix.outputs import staged_file
-        from segmix.posterior import Posterior
-        from segmix.targets import check_file
+
+        from .inputs import check_input
 
         target = Path(output)
-        if kind is not Kind.graph and target.suffix.lower() != ".png":
-            raise OptionError(f"--output must end in .png, got {output!r}; rename it")
-        if model is not None and kind is not Kind.graph:
-            raise OptionError(f"--model is of graph, got it for {kind.value}; leave it out")
-        check_file(target, overwrite=overwrite, keep=[posterior])
-        found = Posterior.load(posterior)
-        from segmix.plotting import graph
-        from segmix.plotting import plot as draw
-
-        title = f"{Path(posterior).resolve().parent.name}: {kind.value}"
-        data = (
-            graph(found, target.suffix.lower(), model=model and model.value)
-            if kind is Kind.graph
-            else draw(found, kind.value, title=title)
-        )
+        _check(kind, output, model)
+        check_input(posterior)
+        data = _drawn(kind, posterior, target, model, overwrite=overwrite)
         with staged_file(target, overwrite=overwrite) as temporary:
             temporary.write_bytes(data)
         console.result(printable(str(target)))
+
+
+def _check(kind: Kind, output: str, model: Model | None) -> None:
+    from segmix.errors import OptionError
+
+    if kind is not Kind.graph and Path(output).suffix.lower() != ".png":
+        raise OptionError(f"--output must end in .png, got {output!r}; rename it")
+    if model is not None and kind is not Kind.graph:
+        raise OptionError(f"--model is of graph, got it for {kind.value}; leave it out")
+
+
+def _drawn(kind: Kind, path: str, target: Path, model: Model | None, *, overwrite: bool) -> bytes:
+    """The bytes of the target, which is looked at before the posterior is read."""
+    from segmix.posterior import Posterior
+    from segmix.targets import check_file
+
+    check_file(target, overwrite=overwrite, keep=[path])
+    found = Posterior.load(path)
+    from segmix.plotting import graph
+    from segmix.plotting import plot as draw
+
+    if kind is Kind.graph:
+        return graph(found, target.suffix.lower(), model=model and model.value)
+    return draw(found, kind.value, title=f"{Path(path).resolve().parent.name}: {kind.value}")

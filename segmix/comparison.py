@@ -15,6 +15,7 @@ from .mixture.kmeans import fit_kmeans
 from .mixture.modes import find_modes, fit_em
 from .mixture.plan import Plan, check_classes
 from .mixture.priors import Priors
+from .numbers import format_of
 from .samples import Samples
 
 Array = NDArray[np.float64]
@@ -159,20 +160,22 @@ POINTS: dict[str, Callable[[Data, Target, np.random.Generator], Parameters]] = {
 
 def format_comparison(rows: Sequence[Row], data: Data) -> str:
     """Lay out one line a method, and the truth where it is known."""
-    from .record import lay_out
+    from .text import lay_out
 
     header = ("method", "means", "sds", "weights", "log likelihood", "seconds", "ESS/s", "verdict")
-    lines = [header]
+    lines, forms = [header], [_format(rows, place) for place in range(3)]
     for row in rows:
         speed = "" if row.ess_per_second is None else f"{row.ess_per_second:,.0f}"
         verdict = {None: "", True: "converged", False: "not converged"}[row.converged]
         verdict = "collapsed" if row.reasons and row.converged is None else verdict
-        weights, means, stds = (_numbers(part, _errors(row, i)) for i, part in enumerate(row.parameters))
+        weights, means, stds = (
+            _numbers(part, _errors(row, i), forms[i]) for i, part in enumerate(row.parameters)
+        )
         likelihood = "no bound" if row.log_likelihood is None else f"{row.log_likelihood:,.2f}"
         lines.append((row.method, means, stds, weights, likelihood, f"{row.seconds:.4g}", speed, verdict))
     if data.truth is not None:
         order = np.argsort(data.truth.means)
-        known = [_numbers(np.array(part)[order], None) for part in data.truth]
+        known = [_numbers(np.array(part)[order], None, ".12g") for part in data.truth]
         lines.append(("truth", known[1], known[2], known[0], "", "", "", ""))
     said: dict[bool | None, str] = {None: "collapsed", False: "has not converged"}
     reasons = [f"{row.method} {said[row.converged]}: {'; '.join(row.reasons)}" for row in rows if row.reasons]
@@ -186,7 +189,15 @@ def _errors(row: Row, place: int) -> Array | None:
     return None if row.errors is None else row.errors[place]
 
 
-def _numbers(values: Array, errors: Array | None) -> str:
+def _format(rows: Sequence[Row], place: int) -> str:
+    """The format of a column: of its errors, and where there are none of how far apart its numbers are."""
+    values = [row.parameters[place] for row in rows]
+    errors = [error for row in rows if row.errors for error in row.errors[place].tolist()]
+    widths = [4 * error for error in errors] or [float(np.ptp(values)) / 100]
+    return format_of(np.ravel(values).tolist(), widths)
+
+
+def _numbers(values: Array, errors: Array | None, form: str) -> str:
     if errors is None:
-        return ", ".join(f"{value:.4g}" for value in values)
-    return ", ".join(f"{value:.4g} +- {error:.2g}" for value, error in zip(values, errors, strict=True))
+        return ", ".join(f"{value:{form}}" for value in values)
+    return ", ".join(f"{value:{form}} +- {error:.2g}" for value, error in zip(values, errors, strict=True))

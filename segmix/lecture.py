@@ -21,11 +21,12 @@ from .mixture.priors import Priors, ResolvedPriors
 from .outputs import staged_folder
 from .plotting import N_PRIOR, graph, plot
 from .posterior import Posterior
-from .record import format_parameters, lay_out, summarize_posterior, to_json
+from .record import summarize_posterior, to_json
 from .samples import Samples, count_samples, simulate_mixture
 from .segmentation import Segmentation
 from .simulate import simulate_phantom
 from .targets import SUMMARY
+from .text import format_parameters, lay_out
 from .views.draws import Marginal, histogram_figure
 from .views.priors import sweep_figure
 from .views.render import label_map

@@ -28,6 +28,7 @@ DRAW = ("chain", "draw")
 ATTRIBUTES = ("segmix_format", "sampler", "seed", "thinned", "priors", "notes", "data")
 STATS = {"log_posterior": "lp", "log_weights": "log_weight", "accepted": "accepted", "diverging": "diverging"}
 FLAGS = ("accepted", "diverging")
+DATA = ("source", "column", "options")
 COUPLING = {"beta": DRAW, "agreements": DRAW, "field": (*DRAW, "class")}
 PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 MAX_RATIO = 1032  # no byte of deflate stands for more
@@ -92,9 +93,9 @@ def read_posterior(path: str | os.PathLike[str]) -> Posterior:
     except InputError as error:
         raise InputError(f"{path}: {error}".replace("picture", "posterior.nc")) from None
     try:
-        check_seal(whole)
+        sealed = check_seal(whole)
         with h5py.File(path, "r") as file:
-            return _from_groups(str(path), file)
+            return _from_groups(str(path), file, sealed=sealed)
     except InputError:
         raise
     except Exception as error:  # HDF5 and NumPy throw whatever they like on damaged files
@@ -105,30 +106,23 @@ def read_posterior(path: str | os.PathLike[str]) -> Posterior:
 
 def _groups(posterior: Posterior) -> dict[str, Variables]:
     """Every group's variables as (dimensions, array)."""
-    warmup = {}
+    drawn, stats = _parameters(posterior.steps), _stats(posterior.steps)
+    if posterior.assignments is not None:
+        drawn["assignment"] = ((*DRAW, "value"), posterior.assignments)
+    groups = {"posterior": drawn, "sample_stats": stats}
     if posterior.tune:
-        warmup = {
-            "warmup_posterior": _parameters(posterior.warmup),
-            "warmup_sample_stats": _stats(posterior.warmup),
-        }
-    constants: Variables = {
+        groups["warmup_posterior"] = _parameters(posterior.warmup)
+        groups["warmup_sample_stats"] = _stats(posterior.warmup)
+    groups["observed_data"] = {
+        "levels": (("level",), posterior.values),
+        "counts": (("level",), posterior.counts),
+    }
+    groups["constant_data"] = {
         "step": ((), np.asarray(posterior.step)),
         "open_ends": (("end",), np.asarray(posterior.open_ends, np.int8)),
+        **state_variables(posterior),
     }
-    constants |= state_variables(posterior)
-    assigned: Variables = {}
-    if posterior.assignments is not None:
-        assigned["assignment"] = ((*DRAW, "value"), posterior.assignments)
-    return {
-        "posterior": _parameters(posterior.steps) | assigned,
-        "sample_stats": _stats(posterior.steps),
-        **warmup,
-        "observed_data": {
-            "levels": (("level",), posterior.values),
-            "counts": (("level",), posterior.counts),
-        },
-        "constant_data": constants,
-    }
+    return groups
 
 
 def _parameters(steps: Steps) -> Variables:
@@ -149,9 +143,9 @@ def _stats(steps: Steps) -> Variables:
 def _attributes(posterior: Posterior) -> dict[str, Any]:
     from . import __version__
 
-    truth = None if posterior.truth is None else posterior.truth._asdict()
-    data = {"source": posterior.source, "column": posterior.column, "truth": truth}
-    data["options"] = dict(posterior.options)
+    # In the order they have here, for what is written of them again has the same bytes.
+    data = {name: getattr(posterior, name) for name in DATA} | {"options": dict(posterior.options)}
+    data["truth"] = None if posterior.truth is None else posterior.truth._asdict()
     return {
         "inference_library": "segmix",
         "inference_library_version": __version__,
@@ -160,46 +154,46 @@ def _attributes(posterior: Posterior) -> dict[str, Any]:
         "seed": str(posterior.seed),
         "tune": posterior.tune,
         "thinned": posterior.thinned,
-        "priors": json.dumps(posterior.priors, sort_keys=True),
+        "priors": json.dumps(posterior.priors),
         "notes": json.dumps(posterior.notes),
-        "data": json.dumps(data, sort_keys=True),
+        "data": json.dumps(data),
     }
 
 
-def _from_groups(path: str, groups: Mapping[str, Any]) -> Posterior:
-    observed, constant = groups["observed_data"], groups["constant_data"]
-    attributes = {name: _attribute(groups["posterior"].attrs, name) for name in ATTRIBUTES}
-    if int(attributes["segmix_format"]) != FORMAT:
-        newer = int(attributes["segmix_format"]) > FORMAT
-        remedy = "upgrade segmix to open it" if newer else "make it anew"
-        raise InputError(f"{path}: was written by {'a newer' if newer else 'an older'} segmix; {remedy}")
-    steps, warmup = _steps(groups, ""), None
-    if "warmup_posterior" in groups:
-        warmup = _steps(groups, "warmup_")
-    data = json.loads(attributes["data"])
+def _from_groups(path: str, groups: Mapping[str, Any], *, sealed: bool) -> Posterior:
+    observed, constant, drawn = (groups[name] for name in ("observed_data", "constant_data", "posterior"))
+    known = {name: _attribute(drawn.attrs, name) for name in ATTRIBUTES}
+    _check_format(path, int(known["segmix_format"]), sealed=sealed)
+    steps, data = _steps(groups, ""), json.loads(known["data"])
     posterior = Posterior(
         steps=steps,
-        warmup=warmup or steps.select(slice(0)),
+        warmup=_steps(groups, "warmup_") if "warmup_posterior" in groups else steps.select(slice(0)),
         values=_array(observed["levels"]),
         counts=_array(observed["counts"]),
         step=float(_array(constant["step"])),
         open_ends=tuple(bool(end) for end in _array(constant["open_ends"])),  # type: ignore[arg-type]
-        priors=json.loads(attributes["priors"]),
-        sampler=attributes["sampler"],
-        seed=int(attributes["seed"]),
-        thinned=int(attributes["thinned"]),
-        notes=tuple(json.loads(attributes["notes"])),
-        assignments=_array(groups["posterior"]["assignment"])
-        if "assignment" in groups["posterior"]
-        else None,
-        source=data["source"],
-        column=data["column"],
+        priors=json.loads(known["priors"]),
+        sampler=known["sampler"],
+        seed=int(known["seed"]),
+        thinned=int(known["thinned"]),
+        notes=tuple(json.loads(known["notes"])),
+        assignments=_array(drawn["assignment"]) if "assignment" in drawn else None,
         truth=None if data["truth"] is None else checked_truth(**data["truth"]),
-        options=dict(data.get("options", {})),
+        **{"options": {}} | {name: data[name] for name in DATA if name in data},
     )
     check_posterior(posterior)
     stored = {name: _array(constant[name]) for name in STORED if name in constant}
     return replace(posterior, state=state_from(path, stored, posterior))
+
+
+def _check_format(path: str, found: int, *, sealed: bool) -> None:
+    """Refuse what another version wrote, and what is of this one and no longer has its seal."""
+    if found > FORMAT:
+        raise InputError(f"{path}: was written by a newer segmix; upgrade segmix to open it")
+    if found < FORMAT:
+        raise InputError(f"{path}: was written by an older segmix; make it anew")
+    if not sealed:
+        raise ValueError("its checksum is missing, so that it was cut, or another program wrote it again")
 
 
 def _attribute(attributes: Any, name: str) -> Any:

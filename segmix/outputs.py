@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import OutputError
-from .targets import PathLike, check_file, check_replaceable, check_target, unwritable
+from .targets import PathLike, check_file, check_replaceable, check_target, is_cut_short, unwritable
 
 _LONGEST_NAME = 200  # bytes of the target's name in the temporary one; file systems allow 255 in all
 
@@ -97,6 +97,8 @@ def _staged(target: Path) -> Iterator[Path]:
         _sync(target.parent)
         made = []
     except OutputError as error:
+        if is_cut_short(error.__cause__):  # NumPy, which tells no reason
+            raise unwritable(target, error.__cause__) from error
         said = str(error).replace(str(temporary), str(target))
         raise OutputError(said.replace(str(temporary.with_suffix(".old")), str(target))) from error
     except OSError as error:

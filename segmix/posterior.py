@@ -12,13 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .diagnostics import ParameterSummary, Verdict
-from .errors import OptionError, check_whole
+from .errors import check_whole
 from .imaging.levels import Levels
-from .mixture.chains import State, Steps, Watch, join, run_thinned
+from .mixture.chains import State, Steps, Watch, join
 from .mixture.judgment import judge_steps, summarize_parameters, weights_k
-from .mixture.plan import check_more
-from .mixture.priors import Priors
-from .mixture.sampling import resume
 from .potts.fields import Fields
 from .samples import Truth
 from .selection import MIN_DRAWS, chains_of, draws_of
@@ -198,26 +195,12 @@ class Posterior:
         ------
         OptionError
             If ``draws`` is out of its range, or the chains' end was cut off by ``sel`` or ``thin``.
+        InputError
+            If the data or the priors were changed since.
         """
-        each = self.n_chains * self.n_classes
-        draws = check_more(draws, held=self.n_draws, each=each, thinned=self.thinned)
-        if self.state is None:
-            raise OptionError(
-                "extend needs the end of every chain, which sel or thin cut off and PyMC does not give; "
-                "extend first, or sample by independence or gibbs"
-            )
-        priors = Priors.from_dict(dict(self.priors))
+        from .extending import extend
 
-        def longer(more: Steps, state: State | Fields) -> Posterior:
-            return replace(self, steps=join([self.steps, more]), state=state)
-
-        if isinstance(self.state, Fields):
-            from .potts.running import resume_field, run_field
-
-            field = resume_field(self.levels, priors, seed=self.seed, state=self.state)
-            return longer(run_field(field, draws, self.thinned, longer, watch), field.state)
-        chains = resume(self.levels, priors, sampler=self.sampler, seed=self.seed, state=self.state)
-        return longer(run_thinned(chains, draws, self.thinned, longer, watch), chains.state)
+        return extend(self, draws, watch)
 
     def sel(
         self, *, draw: slice | None = None, chain: int | slice | Sequence[int] | None = None

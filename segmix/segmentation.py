@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import record
+from . import record, text
 from .areas import Area, draw_areas, summarize_areas
+from .cautions import find_cautions
 from .errors import OptionError
 from .imaging.image import Image
 from .imaging.levels import Levels
@@ -19,6 +20,7 @@ from .mixture.chains import Stream, Watch, generator
 from .mixture.density import Parameters, class_probabilities, observe
 from .netcdf import write_posterior
 from .outputs import staged_folder
+from .pictures import entropy_of, html_figure, labels_of, shades_of
 from .posterior import Posterior
 from .potts.fields import Fields
 from .shapes import Boundary, Components, Shapes, find_boundaries, find_components
@@ -79,10 +81,7 @@ class Segmentation:
     def labels(self) -> NDArray[np.uint8]:
         """The most probable class of every pixel, 0..K-1 in order of ascending mean; uint8."""
         if self.pixel_probabilities is not None:
-            most = np.empty(self.pixel_probabilities.shape[1:], np.uint8)
-            for row, target in zip(np.moveaxis(self.pixel_probabilities, 1, 0), most, strict=True):
-                target[:] = row.argmax(axis=0)  # of NaN the first: 0
-            return most
+            return labels_of(self.pixel_probabilities)
         return self.levels.paint(self.table.argmax(axis=0).astype(np.uint8), fill=0)
 
     @cached_property
@@ -188,24 +187,20 @@ class Segmentation:
 
     def summary(self) -> dict[str, Any]:
         """Everything but the pictures, ready for JSON: image, classes with intervals, verdict, versions."""
+        images = (self.original, self.image)
         numbers = record.summarize_segmentation(
-            (self.original, self.image),
-            self.levels,
-            self.posterior,
-            self.areas(),
-            self.foreground,
-            self._shapes,
+            images, self.levels, self.posterior, self.areas(), self.foreground, self._shapes
         )
         return numbers | {"options": dict(self.options)}
 
     @property
     def cautions(self) -> list[str]:
         """Where classes overlap or have hardly any pixels, and where intervals are too narrow."""
-        return record.find_cautions(self.posterior, self.areas(), self.image.steps, self._shapes)
+        return find_cautions(self.posterior, self.areas(), self.image.steps, self._shapes)
 
     def table_text(self) -> str:
         """The classes with their intervals and the verdict, as lines of text."""
-        return record.format_table(self.posterior, self.areas(), self.foreground, self._shapes)
+        return text.format_table(self.posterior, self.areas(), self.foreground, self._shapes)
 
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write a folder with all results, whole or not at all.
@@ -267,7 +262,7 @@ class Segmentation:
         from .views.render import entropy_map
 
         if self.pixel_probabilities is not None:
-            return _shades(self.entropy, self.n_classes)
+            return shades_of(self.entropy, self.n_classes)
         bits = np.append(self._level_entropy, np.nan)
         colors, index = np.unique(entropy_map(bits[None], self.n_classes)[0], axis=0, return_inverse=True)
         return self.levels.paint(index[:-1].astype(np.uint8), fill=index[-1]), colors
@@ -300,34 +295,4 @@ class Segmentation:
 
     def _repr_html_(self) -> str:
         """The overlay, at most 512 pixels wide, above the table."""
-        import base64
-        import html
-
-        from .imaging.files import encode_png
-
-        picture = self.overlay()
-        every = -(-max(picture.shape[:2]) // 512)
-        data = base64.b64encode(encode_png(picture[::every, ::every])).decode("ascii")
-        name = html.escape(str(self.image.source), quote=True)
-        return (
-            f'<figure><img alt="foreground of {name}" src="data:image/png;base64,{data}">'
-            f"<figcaption><pre>{html.escape(self.table_text())}</pre></figcaption></figure>"
-        )
-
-
-def entropy_of(probabilities: NDArray[Any]) -> NDArray[Any]:
-    """Entropy in bits over the first axis, of the same type."""
-    from scipy.special import entr
-
-    bits: NDArray[Any] = entr(probabilities).sum(axis=0) / np.log(probabilities.dtype.type(2))
-    return bits
-
-
-def _shades(entropy: NDArray[np.float32], n_classes: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """An entropy map in 255 shades as indexes into colors; the last is that of pixels outside the domain."""
-    from .views.render import entropy_map
-
-    most = float(np.log2(max(n_classes, 2)))
-    bits = np.append(np.linspace(0.0, most, 255), np.nan)
-    index = np.where(np.isnan(entropy), 255, np.rint(np.nan_to_num(entropy) / most * 254))
-    return index.astype(np.uint8), entropy_map(bits[None], n_classes)[0]
+        return html_figure(self.overlay(), str(self.image.source), self.table_text())

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 from .errors import OptionError, OutputError
 
@@ -166,8 +167,18 @@ def _kind(found: os.stat_result) -> str:
     return names.get(stat.S_IFMT(found.st_mode), "a device")
 
 
+def is_cut_short(error: BaseException | None) -> TypeGuard[OSError]:
+    """Return whether NumPy could write but a part of an array, of which it says how much but not why."""
+    return isinstance(error, OSError) and error.errno is None and " requested and " in str(error)
+
+
 def unwritable(target: Path, error: OSError | ValueError) -> OutputError:
     """Make the error that says why a target can't be written."""
+    if is_cut_short(error):
+        return OutputError(
+            f"{target}: can't be written (only a part went onto the disk, which is full, or a limit was "
+            "reached); make room on the disk"
+        )
     reason = getattr(error, "strerror", None) or str(error)
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
     remedy = "make room on the disk" if full else "choose another place"

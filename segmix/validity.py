@@ -22,12 +22,15 @@ def seal_of(data: memoryview) -> bytes:
     return SEAL + hashlib.sha256(data).digest()
 
 
-def check_seal(whole: bytes) -> None:
-    """Raise ValueError if bytes changed; what other programs wrote, or wrote again, has no seal."""
-    size = len(SEAL) + hashlib.sha256().digest_size
-    seal = whole[-size:]
-    if seal.startswith(SEAL) and seal != seal_of(memoryview(whole)[:-size]):
+def check_seal(whole: bytes) -> bool:
+    """Return whether a seal is there; raise ValueError if bytes changed, or came or went.
+
+    What other programs wrote, or wrote again, has no seal, nor has what they cut it off from.
+    """
+    start = whole.rfind(SEAL)
+    if start >= 0 and whole[start:] != seal_of(memoryview(whole)[:start]):
         raise ValueError("its checksum is wrong")
+    return start >= 0
 
 
 def check_posterior(posterior: Posterior) -> None:

@@ -217,14 +217,33 @@ def test_a_killed_run_goes_on_from_its_checkpoint(table: Path) -> None:
     assert_same(again, once)
 
 
+TELLING = """
+import sys
+from segmix_cli import __main__ as door
+from segmix.checkpoints import Checkpoints
+
+watch = Checkpoints.watch
+
+def told(self, *arguments):
+    Checkpoints.watch = watch
+    self.watch(*arguments)
+    print("drawn", flush=True)
+
+Checkpoints.watch = told
+door.main()
+"""
+
+
 def test_an_interruption_names_the_checkpoint(table: Path) -> None:
-    command = [sys.executable, "-m", "segmix_cli", "fit", "data.csv", "-o", "out", "--draws", "1000000"]
+    command = [sys.executable, "-c", TELLING, "fit", "data.csv", "-o", "out", "--draws", "1000000"]
     process = subprocess.Popen(
         [*command, "--sampler", "gibbs", "--chains", "2", "--seed", "1", "--every", "500", "-q"],
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    time.sleep(6.0)  # some draws are made
+    assert process.stdout is not None
+    assert process.stdout.readline() == "drawn\n"
     interrupt(process, CHECKPOINT, timeout=30)
     assert run(["continue", str(CHECKPOINT), "-o", "out", "--draws", "100", "--allow-unconverged", "-q"]) == 0

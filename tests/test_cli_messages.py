@@ -69,3 +69,105 @@ def test_the_truth_of_a_file_is_marked(here: Path) -> None:
     assert marked == plot(posterior, "histogram", truth=posterior.truth)
     posterior.__dict__["truth"] = None
     assert marked != plot(posterior, "histogram")
+
+
+COMMANDS = {
+    "segment": ["segment", "{}", "-o", "out"],
+    "fit": ["fit", "{}", "-o", "out"],
+    "continue": ["continue", "{}", "-o", "out"],
+    "plot": ["plot", "trace", "{}", "-o", "trace.png"],
+    "info": ["info", "{}"],
+    "compare": ["compare", "{}"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_standard_input_is_not_read(here: Path, errors, command: str) -> None:
+    assert run([word.format("-") for word in COMMANDS[command]]) == 1
+    (line,) = errors()
+    assert line == (
+        "segmix: error: -: standard input is not read; write it to a file and give that "
+        "(./- is a file of this name)"
+    )
+    assert os.listdir() == []
+
+
+def test_a_file_named_like_standard_input_is_a_file(picture: Path) -> None:
+    os.rename(picture, "-")
+    assert run(["info", "-"]) == 0
+    assert run(["info", "./-"]) == 0
+
+
+@pytest.mark.parametrize("command", ["segment", "fit", "continue", "plot"])
+def test_a_missing_input_is_told_before_the_target(here: Path, errors, command: str) -> None:
+    Path("out/IMG_0001").mkdir(parents=True)
+    Path("trace.png").touch()
+    assert run([word.format("IMG_0001") for word in COMMANDS[command]]) == 1
+    (line,) = errors()
+    assert line == "segmix: error: IMG_0001: no such file; check the name and the folder"
+    os.symlink("nowhere", "IMG_0002")
+    assert run([word.format("IMG_0002") for word in COMMANDS[command]]) == 1
+    assert "IMG_0002: a link to a file that does not exist" in errors()[0]
+
+
+NAMES = [
+    "mask.png",
+    "a.JPG",
+    "b.jpeg",
+    "c.tif",
+    "d.tiff",
+    "e.bmp",
+    "f.gif",
+    "g.webp",
+    "h.npy",
+    "i.nc",
+    "j.json",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("command", ["segment", "fit", "continue", "lecture"])
+def test_a_folder_with_the_name_of_a_file_is_not_made(picture: Path, errors, command: str, name: str) -> None:
+    given = [] if command == "lecture" else ["cells.png"]
+    assert run([command, *given, "-o", f"new/{name}"]) == 2
+    (line,) = errors()
+    stem = name.partition(".")[0]
+    assert line.endswith(
+        "--output must name a folder, in which results get names of their own, "
+        f"got 'new/{name}', which looks like a file's; give for example -o new/{stem}, "
+        "or make that folder first"
+    )
+    assert os.listdir() == ["cells.png"]
+
+
+def test_a_folder_with_the_name_of_a_file_that_is_there_is_taken(picture: Path) -> None:
+    Path("run.png").mkdir()
+    for name in ("run.png", "run.1"):
+        few = ["--seed", "1", "--draws", "100", "-q", "--allow-unconverged"]
+        assert run(["segment", "cells.png", "-o", name, *few]) == 0
+        assert Path(name, "cells/mask.png").exists()
+
+
+@pytest.mark.parametrize("command", ["segment", "fit"])
+def test_a_folder_that_cannot_be_read_is_named(picture: Path, errors, monkeypatch, command: str) -> None:
+    Path("scans").mkdir()
+
+    def closed(path: object) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", closed)
+        assert run([command, "scans", "-o", "out"]) == 1
+    (line,) = errors()
+    assert line.startswith("segmix: error: scans: ")
+    assert "is a folder that can't be read (Permission denied); change" in line or command == "fit"
+    assert sorted(os.listdir()) == ["cells.png", "scans"]
+
+
+def test_any_file_that_fails_is_named() -> None:
+    from segmix_cli import failures
+
+    error = OSError(5, "Input/output error", "disk/a.bin")
+    told = "disk/a.bin: can't be read or written (Input/output error); check the disk and the permissions"
+    assert failures.explain(error, source="segmix") == f"segmix: {told}"
+    assert failures.explain(error, source="disk/a.bin") == told

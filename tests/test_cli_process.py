@@ -110,6 +110,68 @@ def test_an_interruption_leaves_nothing_behind(picture, tmp_path, number, status
     assert names(tmp_path) == ["cells.png"]
 
 
+INTERRUPTED_WHILE_IMPORTING = """
+import os, signal, sys
+
+chosen = sys.argv[-1]
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == chosen:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+from segmix_cli.__main__ import main
+sys.argv = ["segmix", "segment", "cells.png", "-o", "out"]
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "segmix_cli.interruptions",
+        "segmix_cli.main",
+        "typer",
+        "segmix_cli.batch",
+        "segmix.errors",
+        "segmix.imaging.files",
+    ],
+)
+def test_an_interruption_while_importing_is_no_traceback(picture, tmp_path, module):
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_WHILE_IMPORTING, module],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=let_interrupt,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert names(tmp_path) == ["cells.png"]
+
+
+def test_a_signal_after_the_end_changes_no_status():
+    """Where Ctrl-C comes too late to stop anything, the work is done."""
+    script = """
+import os, signal, sys
+from segmix_cli import __main__ as door
+set_signal = signal.signal
+def late(number, handler):
+    if handler is signal.SIG_IGN:
+        os.kill(os.getpid(), signal.SIGINT)
+    return set_signal(number, handler)
+signal.signal = late
+sys.argv = ["segmix", "--version"]
+door.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, preexec_fn=let_interrupt
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 INTERRUPTED_WHILE_WRITING = """
 import os, signal, sys, time
 from segmix_cli import __main__ as door
@@ -170,17 +232,36 @@ def test_a_disk_that_fills_at_a_checkpoint_is_told_and_the_run_can_be_had_again(
     assert command(*further).returncode == 0
 
 
+FILTERING = """
+import sys
+from segmix_cli import __main__ as door
+from segmix.imaging import preprocess as room
+
+work = room.preprocess
+
+def told(*arguments):
+    print("begun", flush=True)
+    return work(*arguments)
+
+room.preprocess = told
+sys.argv = ["segmix", "segment", "large.npy", "-o", "out", "--preprocess", "median:25"]
+door.main()
+"""
+
+
 def test_an_interruption_is_heard_while_a_filter_works(tmp_path):
     pixels = np.random.default_rng(1).integers(0, 256, (1200, 1200), dtype=np.uint8)
     np.save(tmp_path / "large.npy", pixels)
     process = subprocess.Popen(
-        command_line("segment", "large.npy", "-o", "out", "--preprocess", "median:25"),
+        [sys.executable, "-c", FILTERING],
         cwd=tmp_path,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=let_interrupt,
     )
-    time.sleep(5.0)  # scikit-image is imported, and the median takes half a minute
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(0.5)  # the median takes half a minute
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
     assert (process.communicate(timeout=60)[1], process.returncode) == ("", 130)

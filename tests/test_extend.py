@@ -15,6 +15,7 @@ from segmix.mixture import plan as plans
 from segmix.mixture.independence import BLOCK
 from segmix.mixture.plan import Plan, Sampler
 
+from .sealing import changed
 from .test_posterior import assert_same
 
 
@@ -47,6 +48,20 @@ def test_extending_from_a_file_equals_one_longer_run(
     again = Posterior.load(tmp_path / "posterior.nc").extend(333)
     assert_same(again, run(levels, 433, sampler))
     assert again.summary() == run(levels, 433, sampler).summary()
+
+
+def test_what_went_on_from_a_file_is_written_with_the_same_bytes(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 9, (20, 20), dtype=np.uint8)
+    row = segmix.simulate_mixture(200, (0.4, 0.6), (0, 9), (1, 2), rng=1)
+    for name, data in (("picture", pixels), ("row", row)):
+        posterior = segmix.fit(data, draws=20, until_converged=False, rng=1)
+        posterior.save(tmp_path / f"{name}.nc")
+        segmix.fitting.save_fit(posterior.extend(30), tmp_path / f"{name} at once")
+        again = Posterior.load(tmp_path / f"{name}.nc").extend(30)
+        segmix.fitting.save_fit(again, tmp_path / f"{name} again")
+        for file in ("posterior.nc", "summary.json"):
+            whole = [(tmp_path / f"{name} {kind}" / file).read_bytes() for kind in ("at once", "again")]
+            assert whole[0] == whole[1], file
 
 
 def test_extending_keeps_the_thinning(levels: Levels) -> None:
@@ -125,11 +140,9 @@ def test_all_chains_by_name_go_on(levels: Levels) -> None:
 def test_what_was_changed_after_sampling_is_found(
     levels: Levels, tmp_path: Path, name: str, value: object
 ) -> None:
-    import h5netcdf
-
     path = tmp_path / "posterior.nc"
     run(levels, 10).save(path)
-    with h5netcdf.File(path, "r+") as file:
+    with changed(path) as file:
         attributes = file["posterior"].attrs
         if name in ("step", "open_ends"):
             assert np.any(file["constant_data"][name][...] != value)
@@ -141,6 +154,24 @@ def test_what_was_changed_after_sampling_is_found(
             attributes[name] = value
     with pytest.raises(InputError, match=r"its data, priors or sampling were changed .*; sample anew"):
         Posterior.load(path)
+
+
+@pytest.mark.parametrize("sampler", ["independence", "gibbs"])
+def test_chains_of_other_data_or_priors_do_not_go_on(levels: Levels, sampler: Sampler) -> None:
+    """As from a file, which has a digest."""
+    posterior = run(levels, 10, sampler=sampler)
+    priors = {part: dict(family) for part, family in posterior.priors.items()}
+    priors["weights"]["concentration"] = [2.0, 1.0]
+    counts = posterior.counts.copy()
+    counts[0] += 1
+    wider = (True, not posterior.open_ends[1])
+    changes = {"priors": [priors, Priors.lecture().to_dict()], "counts": [counts], "open_ends": [wider]}
+    for name, values in changes.items():
+        for value in values:
+            with pytest.raises(InputError, match="data or priors were changed after it was sampled; sample"):
+                dataclasses.replace(posterior, **{name: value}).extend(10)
+    same = dataclasses.replace(posterior, priors=Priors.from_dict(dict(posterior.priors)).to_dict())
+    np.testing.assert_array_equal(same.extend(10).means, posterior.extend(10).means)
 
 
 def test_only_chains_that_are_known_go_on(levels: Levels) -> None:

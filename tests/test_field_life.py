@@ -24,6 +24,7 @@ from segmix.potts.fields import Fields
 from segmix.workflow import segmentation_of
 
 from .interruptions import interrupt
+from .sealing import seal
 from .test_posterior import assert_same
 
 pytestmark = pytest.mark.filterwarnings("ignore::segmix.errors.ConvergenceWarning")  # of short runs
@@ -224,11 +225,12 @@ def saved(here: Path) -> Path:
 
 
 def change(path: Path, edit: Callable[[Any], None]) -> None:
-    """Change a file by HDF5, as another program would, which leaves no seal."""
+    """Change a file by HDF5, as somebody would who makes the seal anew."""
     import h5py
 
     with h5py.File(path, "r+") as file:
         edit(file)
+    seal(path)
 
 
 def other_picture(file: Any) -> None:
@@ -253,6 +255,12 @@ def other_options(file: Any) -> None:
 
 def other_thinning(file: Any) -> None:
     file["posterior"].attrs["thinned"] = 2
+
+
+def test_a_field_of_other_priors_does_not_go_on() -> None:
+    posterior = sampled("inferred, tabulated constant", 20).posterior
+    with pytest.raises(InputError, match="data or priors were changed after it was sampled; sample anew"):
+        dataclasses.replace(posterior, priors=Priors.lecture().to_dict()).extend(10)
 
 
 @pytest.mark.parametrize("edit", [other_picture, other_labels, other_sums, other_options, other_thinning])

@@ -17,7 +17,7 @@ from scipy.special import logsumexp
 from scipy.stats import ks_2samp
 
 from segmix import Posterior, Priors, fit, simulate_mixture
-from segmix.errors import OptionError
+from segmix.errors import OptionError, SegmixError
 from segmix.mixture import nuts
 from segmix.mixture.density import Observed, Parameters, Target, observe
 from segmix.mixture.distributions import Dirichlet, HalfNormal, InverseGamma, Normal, Uniform
@@ -253,3 +253,57 @@ def test_an_interruption_is_heard_while_pymc_samples(tmp_path: Path) -> None:
     assert process.communicate(timeout=60)[1] == ""
     assert process.returncode == 130
     assert os.listdir(tmp_path) == ["a.npy"]
+
+
+@pytest.mark.parametrize("step", [-1, 3, 9], ids=["before", "tune", "draw"])
+@pytest.mark.parametrize("chains", [(0,), (1,), (0, 1)])
+def test_an_interrupted_chain_is_no_result(
+    monkeypatch: pytest.MonkeyPatch, chains: tuple[int, ...], step: int
+) -> None:
+    """PyMC returns what it has as if nothing were: no draws, draws of one chain, or too few of them."""
+    import pymc
+
+    sample = pymc.sample
+
+    def interrupted(*given: Any, **options: Any) -> Any:
+        def stop(trace: Any, draw: Any) -> None:
+            if draw.chain in chains and draw.draw_idx == step:
+                raise KeyboardInterrupt
+
+        class Step(pymc.Metropolis):  # type: ignore[misc]
+            def step(self, point: Any) -> Any:
+                if step < 0:
+                    raise KeyboardInterrupt
+                return super().step(point)
+
+        del options["target_accept"]  # of NUTS, which takes longer to compile
+        return sample(*given, **options | {"cores": 1, "callback": stop, "step": Step()})
+
+    monkeypatch.setattr(pymc, "sample", interrupted)
+    with pymc.Model() as model:
+        pymc.Normal("means", shape=2)
+    starts = [{"means": np.zeros(2)}] * 2
+    with pytest.raises(KeyboardInterrupt):
+        nuts._by_pymc(model, starts, draws=5, tune=6, seed=1)
+
+
+def test_other_errors_of_pymc_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pymc
+
+    def wrong(*_: Any, **options: Any) -> Any:
+        raise ValueError("a wrong value")
+
+    monkeypatch.setattr(pymc, "sample", wrong)
+    with pymc.Model() as model:
+        pymc.Normal("means", shape=2)
+    with pytest.raises(ValueError, match="a wrong value"):
+        nuts._by_pymc(model, [{"means": np.zeros(2)}], draws=5, tune=6, seed=1)
+
+
+def test_a_broken_nutpie_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nutpie.py").write_text('raise ImportError("its library\\nis missing")')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "nutpie", raising=False)
+    values = simulate_mixture(100, *LECTURE, rng=1)
+    with pytest.raises(SegmixError, match=r"nutpie is .* broken \(its library is missing\); install"):
+        fit(values, sampler="nuts", draws=10, rng=1)

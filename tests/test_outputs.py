@@ -1,6 +1,8 @@
 import errno
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -337,3 +339,32 @@ def test_a_file_on_a_system_without_hard_links(tmp_path, monkeypatch):
 
 def no_links(source, destination):
     raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a limit on the size of files")
+def test_a_disk_that_fills_while_an_array_is_written_is_told(tmp_path):
+    """NumPy says how much it wrote, and not why it was no more."""
+    script = """
+import resource, signal, sys
+import numpy as np
+from pathlib import Path
+from segmix.errors import OutputError
+from segmix.imaging.files import write_tiff
+from segmix.outputs import staged_folder
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+try:
+    with staged_folder("out") as folder:
+        write_tiff(folder / "probabilities.tif", np.zeros((2, 256, 256), np.float32), axes="CYX")
+except OutputError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == (
+        "out: can't be written (only a part went onto the disk, which is full, or a limit was reached); "
+        "make room on the disk\n"
+    )
+    assert names(tmp_path) == []

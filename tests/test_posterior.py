@@ -12,6 +12,8 @@ import segmix
 from segmix import Posterior
 from segmix.errors import InputError, OutputError
 
+from .sealing import changed
+
 
 @pytest.fixture(scope="module")
 def posterior() -> Posterior:
@@ -142,6 +144,28 @@ def test_files_that_are_no_posterior(posterior: Posterior, tmp_path: Path, kind:
         Posterior.load(path)
 
 
+@pytest.mark.parametrize("cut", [1, 2, 31, 32, 33, 45, 46, 47, 100, 1000])
+def test_a_file_that_was_cut_is_refused(posterior: Posterior, tmp_path: Path, cut: int) -> None:
+    posterior.save(tmp_path / "a.nc")
+    whole = (tmp_path / "a.nc").read_bytes()
+    (tmp_path / "a.nc").write_bytes(whole[:-cut])
+    with pytest.raises(InputError, match=r"is damaged \(.*; make it anew"):
+        Posterior.load(tmp_path / "a.nc")
+    (tmp_path / "a.nc").write_bytes(whole + b"\n")
+    with pytest.raises(InputError, match="its checksum is wrong"):
+        Posterior.load(tmp_path / "a.nc")
+
+
+def test_what_another_program_wrote_again_is_refused(posterior: Posterior, tmp_path: Path) -> None:
+    import h5py
+
+    posterior.save(tmp_path / "a.nc")
+    with h5py.File(tmp_path / "a.nc", "r+") as file:
+        file["posterior"].attrs["seed"] = "2"
+    with pytest.raises(InputError, match="its checksum is missing, so that it was cut, or another program"):
+        Posterior.load(tmp_path / "a.nc")
+
+
 def test_a_pipe_is_no_posterior(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="a named pipe, not a regular file"):
@@ -149,15 +173,13 @@ def test_a_pipe_is_no_posterior(tmp_path: Path) -> None:
 
 
 def test_attributes_of_another_type(posterior: Posterior, tmp_path: Path) -> None:
-    import h5netcdf
-
     posterior.save(tmp_path / "a.nc")
-    with h5netcdf.File(tmp_path / "a.nc", "r+") as file:
+    with changed(tmp_path / "a.nc") as file:
         file["posterior"].attrs["priors"] = 3
     with pytest.raises(InputError, match="is not a posterior that segmix wrote, or is damaged"):
         Posterior.load(tmp_path / "a.nc")
     posterior.save(tmp_path / "b.nc")
-    with h5netcdf.File(tmp_path / "b.nc", "r+") as file:
+    with changed(tmp_path / "b.nc") as file:
         file["posterior"].attrs["notes"] = np.zeros(5)
     with pytest.raises(InputError, match="notes is more than one text or number"):
         Posterior.load(tmp_path / "b.nc")

@@ -15,9 +15,9 @@ from PIL import Image as Pillow
 
 import segmix
 from segmix.areas import Area, Estimate
+from segmix.cautions import find_cautions
 from segmix.errors import ConvergenceWarning, InputError, OptionError, OutputError
 from segmix.mixture.density import log_table, observe
-from segmix.record import find_cautions
 
 OUTPUTS = {
     "labels.png", "mask.png", "probabilities.tif", "entropy.png",
@@ -342,6 +342,23 @@ def test_smoothing_is_said_to_make_intervals_too_narrow() -> None:
     assert segmix.segment(pixels, preprocess="crop:0,0,60,60", rng=1, draws=100).cautions == []
     (caution,) = segmix.segment(pixels, preprocess=["median:1", "gaussian:1"], rng=1, draws=100).cautions
     assert caution.startswith("intervals are too narrow: median:1 makes neighboring pixels alike")
+
+
+def test_a_mean_outside_its_own_interval_is_a_caution(tmp_path: Path) -> None:
+    """One odd pixel: a few draws put both classes on the others, and their share makes the means."""
+    pixels = np.full((64, 64), 100, np.uint8)
+    pixels[30, 30] = 140
+    result = segmix.segment(pixels, rng=1)
+    row = result.posterior.summary()["weights[1]"]
+    assert not row.low <= row.mean <= row.high
+    result.save(tmp_path / "out")
+    told = json.loads((tmp_path / "out/summary.json").read_text())["cautions"]
+    assert told == result.cautions
+    (caution,) = [line for line in told if line.startswith("the posterior has more than one answer: ")]
+    assert "the mean of the " in caution
+    assert "lies outside its own interval" in caution
+    assert "of class 1, 0.00" in caution or "of class 0, " in caution
+    assert not any("more than one answer" in line for line in segmix.segment(_stripes()[0], rng=1).cautions)
 
 
 def test_one_class_of_a_constant_picture() -> None:

@@ -21,7 +21,7 @@ from .chains import Steps
 from .density import Observed, Parameters, Target
 from .modes import Mode, points_around
 from .priors import ResolvedPriors
-from .traces import chain_seeds, run_nutpie, steps_of, whole
+from .traces import chain_seeds, nothing_drawn_interrupts, run_nutpie, steps_of, whole
 
 Array = NDArray[np.float64]
 
@@ -211,7 +211,7 @@ def start_points(
 
 
 def _by_pymc(model: Any, starts: list[dict[str, Array]], size: Size) -> list[Any]:
-    with _pymc() as pm, model:
+    with _pymc() as pm, model, nothing_drawn_interrupts():
         initvals = [_free(model, point) for point in starts]
         accept = {} if "assignment" in initvals[0] else {"target_accept": TARGET_ACCEPT}
         trace = pm.sample(

@@ -1,13 +1,15 @@
 """What PyMC and nutpie return, as steps, and nutpie run so that every chain has a start of its own."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import SegmixError
 from .chains import Steps
 from .density import Parameters, Target
 
@@ -35,9 +37,13 @@ def run_nutpie(
     -------
     list
         A trace for each chain.
-    """
-    import nutpie
 
+    Raises
+    ------
+    SegmixError
+        If nutpie is installed but broken.
+    """
+    nutpie = _nutpie()
     compiled = nutpie.compile_pymc_model(model)
     options = {"draws": draws, "tune": tune, "chains": 1, "target_accept": target_accept}
     traces: list[Any] = []
@@ -59,12 +65,37 @@ def run_nutpie(
     return traces
 
 
+def _nutpie() -> Any:
+    try:
+        import nutpie
+    except Exception as error:  # whatever comes of an installation in pieces
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise SegmixError(
+            f"sampler nuts: nutpie is installed but broken ({reason}); install it anew by pip install "
+            "--force-reinstall nutpie, or remove it by pip uninstall nutpie, so that PyMC samples alone"
+        ) from error
+    return nutpie
+
+
 def _starting_at(compiled: Any, point: Array) -> Any:
     return replace(compiled, initial_point_func=lambda seed: point)
 
 
+@contextmanager
+def nothing_drawn_interrupts() -> Iterator[None]:
+    """Turn what PyMC says after Ctrl-C, where no chain has made a step yet, into the interruption it was."""
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith(("Not enough samples", "No traces")):
+            raise
+        raise KeyboardInterrupt from error
+
+
 def whole(trace: Any, chains: int, draws: int) -> Any:
     """The trace itself; one that Ctrl-C cut short, which PyMC returns as if nothing were, interrupts."""
+    if "posterior" not in trace:  # all chains were in their tune
+        raise KeyboardInterrupt
     sizes = dict(trace["posterior"].sizes)
     incomplete = bool(np.isnan(trace["posterior"]["means"].values).any())
     if (sizes["chain"], sizes["draw"]) != (chains, draws) or incomplete:

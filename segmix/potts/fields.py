@@ -116,7 +116,7 @@ class Fields(NamedTuple):
         lattice = Lattice(self.shape)
         probabilities = np.ones((self.n_classes, *self.shape), np.float32)
         for k, p in np.ndindex(self.n_classes - 1, lattice.n_planes):  # one plane at a time, for the memory
-            total = sum(part[k, p].astype(np.float64) for part in self.seen)
+            total: Any = sum(part[k, p].astype(np.float64) for part in self.seen)
             lattice.put((total / self.n_seen + 0.5) / 65536, p, probabilities[k])
         for k in range(self.n_classes - 1, 0, -1):
             probabilities[k] -= probabilities[k - 1]

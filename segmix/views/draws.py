@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..numbers import format_of
 from .figure import DASHES, FILL, GRAY, INK, matplotlib_of_ours, panel_of_each, rim, to_png
 from .render import palette
 
@@ -20,6 +21,7 @@ Floats = NDArray[np.float64]
 
 MAX_TRACE, N_PIECES = 4000, 500  # draws shown one by one; longer chains are shown in so many pieces
 MAX_LAG = 60
+TITLE = 520  # points of size times letters that fit above a panel
 CHAINS = ("#0072b2", "#d55e00", "#009e73", "#b0558f", "#222222", "#8a6d00")  # after Okabe and Ito
 UNITS = {
     "means": "intensity",
@@ -163,9 +165,9 @@ def draw_marginal(axes: Axes, name: str, marginals: Mapping[str, Marginal]) -> N
     axes.axvline(marginal.mean, color=INK, linewidth=1.2)
     if marginal.truth is not None:
         axes.axvline(marginal.truth, color=INK, linewidth=1.6, linestyle=DASHES[1], path_effects=rim())
-    axes.set_title(
-        f"{name}: {marginal.mean:.4g} [{marginal.low:.4g}, {marginal.high:.4g}]", size=10, loc="left"
-    )
+    form = format_of([marginal.low, marginal.mean, marginal.high], [marginal.high - marginal.low])
+    title = f"{name}: {marginal.mean:{form}} [{marginal.low:{form}}, {marginal.high:{form}}]"
+    axes.set_title(title, size=min(10.0, TITLE / len(title)), loc="left")
     axes.set_xlabel(UNITS[name.partition("[")[0]])
     axes.set_yticks([])
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..numbers import format_of
 from .draws import Marginal, draw_marginal, truth_hint
 from .figure import FILL, GRAY, INK, RIM, matplotlib_of_ours, panel_of_each, panels, to_png
 
@@ -56,7 +57,8 @@ def _draw_prior(axes: Axes, prior: Floats, draws: Floats) -> None:
     axes.stairs(heights * raised, edges, fill=True, **style)
     low, high = np.quantile(prior, (0.03, 0.97))
     factor = f"{raised:,.0f}" if raised >= 10 else f"{raised:.1f}"
-    text = f"prior {low:.3g} to {high:.3g}" + (f", height x {factor}" if raised > 1 else "")
+    form = format_of([low, high], [high - low])
+    text = f"prior {low:{form}} to {high:{form}}" + (f", height x {factor}" if raised > 1 else "")
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
     axes.text(0.01, 0.99, text, transform=axes.transAxes, size=8, va="top", color=GRAY, bbox=box)
     axes.set_xlim(left, right)
