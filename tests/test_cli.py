@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from segmix_cli import options
 from segmix_cli.inputs import expand, plan_jobs, result_name
 from segmix_cli.main import run
 from segmix_cli.phantoms import write_phantom
@@ -13,6 +14,7 @@ from segmix_cli.simulate import Kind
 import segmix
 from segmix import outputs
 from segmix.errors import OptionError, printable
+from segmix.imaging import guard
 from segmix.imaging.files import write_png
 from segmix.simulate import KINDS
 
@@ -333,6 +335,10 @@ def test_a_picture_without_its_truth_does_not_stay(here, monkeypatch):
 
 def test_the_kinds_of_the_command_are_those_of_the_library():
     assert [kind.value for kind in Kind] == [*KINDS, "potts", "mixture"]
+
+
+def test_the_limit_of_the_command_is_that_of_the_library():
+    assert options.MAX_PIXELS == guard.MAX_PIXELS
 
 
 def test_help_lists_the_commands_and_gives_examples(capsys):

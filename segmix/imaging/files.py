@@ -23,6 +23,7 @@ from PIL import UnidentifiedImageError
 
 from segmix.errors import InputError, OptionError, OutputError
 from segmix.imaging.guard import (
+    MAX_PIXELS,
     check_options,
     check_size,
     choose_page,
@@ -50,7 +51,7 @@ _PLAIN_MODES = {"1", "L", "LA", "RGB", "RGBA", "I", "I;16", "I;16B", "I;16L", "I
 
 
 def read_image(
-    path: str | os.PathLike[str], *, page: int | None = None, max_pixels: int = 64_000_000
+    path: str | os.PathLike[str], *, page: int | None = None, max_pixels: int = MAX_PIXELS
 ) -> Image:
     """Read one picture as one intensity a pixel, in the values that the file stores.
 

@@ -15,6 +15,9 @@ from typing import BinaryIO
 
 from segmix.errors import InputError, OptionError, check_whole, printable
 
+MAX_PIXELS = 64_000_000
+"""The largest picture that is read unless more are allowed."""
+
 READS = "PNG, JPEG, BMP, GIF, WebP, PBM/PGM/PPM, TIFF or .npy"
 
 _MAGIC = (
