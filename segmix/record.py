@@ -118,7 +118,7 @@ def _describe_image(original: Image, image: Image, levels: Levels) -> dict[str, 
     return {
         "source": image.source,
         "shape": list(image.shape),
-        "type": str(original.pixels.dtype),
+        "type": original.stored,
         "sha256": digest.hexdigest(),
         "levels": levels.n_levels,
         "pixels_counted": levels.n_pixels,

@@ -297,6 +297,31 @@ def test_info_counts_what_is_not_finite_and_sees_bright_fields(here, capsys):
     assert "--foreground dark" in record["suggestion"]
 
 
+@pytest.mark.parametrize(
+    ("values", "classes"), [([9], None), ([9, 9], "1"), ([1, 2, 3, 4], "1"), ([1, 2, 3, 4, 9], "2")]
+)
+def test_info_of_a_tiny_picture_suggests_what_works(here, capsys, values, classes):
+    write_png("tiny.png", np.array([values], np.uint8))
+    assert run(["info", "tiny.png", "--json"]) == 0
+    suggestion = json.loads(capsys.readouterr().out)["suggestion"]
+    if classes is None:
+        assert suggestion is None
+        assert run(["info", "tiny.png"]) == 0
+        assert "too few for a class" in capsys.readouterr().out
+    else:
+        assert suggestion == f"segmix segment tiny.png -o out -k {classes}"
+        assert run([*shlex.split(suggestion)[1:], "--seed", "1"]) in (0, 3)
+
+
+def test_info_tells_the_type_in_the_file(here, capsys):
+    for dtype, offset in (("int64", 1 << 60), (">u2", 0), ("float16", 0), ("bool", 0)):
+        np.save("any.npy", (np.arange(64).reshape(8, 8) % 2 + offset).astype(dtype))
+        assert run(["info", "any.npy", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["type"] == dtype.replace(">u2", "uint16")
+    assert run(["segment", "any.npy", "-o", "out", *FEW]) in (0, 3)
+    assert json.loads(Path("out/any/summary.json").read_text())["image"]["type"] == "bool"
+
+
 def test_the_suggestion_of_info_works(here, capsys, write_picture):
     write_picture(here / "-odd name.png")
     assert run(["info", "./-odd name.png", "--json"]) == 0

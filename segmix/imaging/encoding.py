@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, OptionError
+from .arrays import FEW, bulk, is_narrow
 from .image import Image
 
 Array = NDArray[np.float64]
 
 MAX_CODES = (1 << 16) - 2
 MAX_LEVELS = 4096
-FEW = 1 << 16  # pixels that the bulk is told from
 BULK_CELLS = 64  # the least intervals that the bulk of the intensities gets when all are put on one grid
 
 
@@ -98,6 +98,13 @@ def _check_magnitude(source: str, sample: Array) -> None:
         raise InputError(
             f"{source}: intensities must be below 1e100 and differ by more than 1e-100, "
             f"got {low:.3g} to {high:.3g}; rescale them"
+        )
+    middle, width = bulk(sample)
+    if is_narrow(middle, width):
+        raise InputError(
+            f"{source}: intensities must not lie further from 0 than 2**34 times their width, as float64 "
+            f"would lose how they differ, got a width of {width:.3g} around {middle:.6g}; subtract "
+            f"{middle:.6g} first, or round them if they are meant to be equal"
         )
 
 

@@ -22,6 +22,7 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
 from segmix.errors import InputError, OptionError, OutputError
+from segmix.imaging.arrays import Pixels, true_bools
 from segmix.imaging.guard import (
     MAX_PIXELS,
     check_options,
@@ -36,7 +37,7 @@ from segmix.imaging.guard import (
     too_large,
 )
 from segmix.imaging.headers import check_png, check_webp
-from segmix.imaging.image import Image, Pixels, image_from_array
+from segmix.imaging.image import Image, image_from_array
 from segmix.imaging.intensity import Samples, to_image
 from segmix.imaging.plain import read_npy, read_pnm
 from segmix.imaging.tiff import read_tiff, write_tiff
@@ -162,7 +163,7 @@ def _values(picture: Pillow.Image) -> tuple[Pixels, tuple[str, ...]]:
         notes = ("alpha dropped (one color is transparent)",)
     if picture.mode not in _PLAIN_MODES:
         raise InputError(f"stored in the color mode {picture.mode}; save it as gray or RGB")
-    return np.array(picture), notes
+    return true_bools(np.array(picture)), notes  # Pillow writes 255 for True
 
 
 def _orientation(picture: Pillow.Image) -> int:

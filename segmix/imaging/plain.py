@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmix.errors import InputError
+from segmix.imaging.arrays import Pixels
 from segmix.imaging.guard import check_size
-from segmix.imaging.image import Pixels
 from segmix.imaging.intensity import Samples
 
 _TOKEN = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*([0-9]+)")

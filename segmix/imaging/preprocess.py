@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmix.errors import InputError, OptionError
-from segmix.imaging.image import Domain, Image, Pixels
+from segmix.imaging.arrays import Pixels
+from segmix.imaging.image import Domain, Image
 from segmix.imaging.steps import as_steps, canonical, parse_step
 
 Floats = NDArray[np.floating[Any]]

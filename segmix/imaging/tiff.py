@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmix.errors import InputError, OptionError, OutputError
+from segmix.imaging.arrays import Pixels
 from segmix.imaging.guard import check_size, choose_page, one_line, shown
 from segmix.imaging.headers import tiff_subfiles
-from segmix.imaging.image import Pixels
 from segmix.imaging.intensity import Samples, expanded
 
 if TYPE_CHECKING:
