@@ -47,7 +47,7 @@ def describe(path: str, *, page: int | None, max_pixels: int) -> dict[str, Any]:
         "saturation": {
             end: _saturation(image.limits[k], counted, k) for k, end in enumerate(("low", "high"))
         },
-        "notes": list(image.notes),
+        "notes": [*image.notes, *levels.cautions],
         "suggestion": suggest(image, levels, page=page),
     }
 
@@ -124,12 +124,16 @@ def _saturation_text(found: dict[str, float] | None) -> str:
 
 
 def _limit(image: Image, levels: Levels, end: int) -> float | None:
-    """Return the end as the picture states it, or the extreme intensity where a spike stands on it."""
+    """Return the end as the picture states it, or the extreme intensity where a spike stands on it.
+
+    A value far from all others is no spike at which a detector saturates.
+    """
     counts = levels.counts[::-1] if end else levels.counts
     if len(counts) < 9 or counts[0] < SPIKE * counts[1:9].max() or counts[0] < levels.n_pixels / 1000:
         return image.limits[end]
     counted = _counted(image)
-    return float(counted.max() if end else counted.min())
+    extreme = float(counted.max() if end else counted.min())
+    return image.limits[end] if extreme in [value for value, _ in levels.lone] else extreme
 
 
 def _bright_fraction(levels: Levels) -> float:

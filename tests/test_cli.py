@@ -322,6 +322,23 @@ def test_info_tells_the_type_in_the_file(here, capsys):
     assert json.loads(Path("out/any/summary.json").read_text())["image"]["type"] == "bool"
 
 
+def test_a_value_that_may_stand_for_no_data_is_told_everywhere(here, capsys):
+    pixels = np.random.default_rng(1).normal(60, 9, (40, 40)).astype(np.float32)
+    pixels[20:] += 100
+    pixels[:4] = -3.4028235e38
+    np.save("gaps.npy", pixels)
+    assert run(["info", "gaps.npy"]) == 0
+    out = capsys.readouterr().out
+    assert "-3.40282e+38 holds 10.0% of the pixels" in out
+    assert "--limits" not in out  # no detector saturates there
+    assert run(["segment", "gaps.npy", "-o", "out", "-k", "3", *FEW]) in (0, 3)
+    err = capsys.readouterr().err
+    assert "segmix: note: gaps.npy: -3.40282e+38 holds 10.0% of the pixels, far from all others" in err
+    assert "codes" not in err
+    image = json.loads(Path("out/gaps/summary.json").read_text())["image"]
+    assert image["notes"][-1].startswith("-3.40282e+38 holds")
+
+
 def test_the_suggestion_of_info_works(here, capsys, write_picture):
     write_picture(here / "-odd name.png")
     assert run(["info", "./-odd name.png", "--json"]) == 0

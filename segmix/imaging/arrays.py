@@ -71,7 +71,7 @@ def true_bools(values: Pixels) -> Pixels:
     """Return booleans whose bytes are 0 and 1, as counting needs: views may hold others, such as 255."""
     if values.dtype != np.bool_ or not values.size or values.view(np.uint8).max() <= 1:
         return values
-    return values.view(np.uint8) != 0
+    return np.asarray(values.view(np.uint8) != 0)
 
 
 def is_exact(pixels: Pixels) -> bool:
@@ -80,7 +80,7 @@ def is_exact(pixels: Pixels) -> bool:
     return not wide or max(-int(pixels.min()), int(pixels.max())) <= EXACT
 
 
-def offset_of(pixels: Pixels, domain: NDArray[np.bool_] | None = None) -> np.number[Any] | None:
+def offset_of(pixels: Pixels, domain: NDArray[np.bool_] | None = None) -> Any:
     """Return the median to count from where float64 is too coarse to compute with the pixels as they are."""
     if pixels.dtype == np.float64:
         middle, width = bulk(pixels, domain)

@@ -257,7 +257,7 @@ def _centered(
     middle = offset_of(pixels, domain)
     if middle is None:
         return pixels, limits, ()
-    zero = middle.item()
+    zero: int | float = middle.item()
     low, high = (None if end is None else float(end - zero) for end in limits)
     lost = "their units" if isinstance(zero, int) else "how they differ"
     note = f"intensities are counted from {zero}, as float64 would lose {lost}"
