@@ -291,3 +291,11 @@ def test_names_decide_nothing(tmp_path, monkeypatch, gray, name):
     image = read_image(name)
     np.testing.assert_array_equal(image.pixels, gray)
     assert image.source == name
+
+
+@pytest.mark.parametrize(("shape", "hint"), [((64, 64, 5), True), ((5, 64, 64), False)])
+def test_the_axes_of_a_volume_are_told(tmp_path, shape, hint):
+    np.save(tmp_path / "a.npy", np.zeros(shape, np.uint8))
+    (note,) = read_image(tmp_path / "a.npy").notes
+    assert note.startswith("taken as {} planes of {} x {}".format(*shape))
+    assert ("channels" in note) == hint

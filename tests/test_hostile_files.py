@@ -284,3 +284,22 @@ def test_mutated_files_give_an_image_or_an_input_error(tmp_path, gray):
                 assert finite or any("not finite" in note for note in outcome.notes)
             assert perf_counter() - start < 20
     assert set(outcomes) == set(KINDS)
+
+
+def test_an_empty_list_of_pages_complex_numbers_and_no_name_are_called_so(refusal):
+    assert "the TIFF holds no picture" in refusal(struct.pack("<2sHIHI", b"II", 42, 0, 0, 0))
+    assert "the header claims 0 x 0 pixels" in refusal(struct.pack("<2sHIHI", b"II", 42, 8, 0, 0))
+    assert "holds complex numbers" in refusal(tiff(np.ones((9, 9), np.complex64)))
+    with pytest.raises(OptionError, match="path must name a file, got an empty name"):
+        read_image("")
+
+
+def test_too_little_memory_is_no_damage(tmp_path, monkeypatch, gray):
+    def lack(*_, **__):
+        raise MemoryError
+
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(gray, "PNG"))
+    monkeypatch.setattr(np, "array", lack)
+    with pytest.raises(InputError, match=r"a\.png: memory does not suffice .* crop it, or take a machine"):
+        read_image(path)

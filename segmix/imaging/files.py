@@ -39,7 +39,7 @@ from segmix.imaging.guard import (
 from segmix.imaging.headers import check_png, check_webp
 from segmix.imaging.image import Image, image_from_array
 from segmix.imaging.intensity import Samples, to_image
-from segmix.imaging.plain import read_npy, read_pnm
+from segmix.imaging.plain import axes_note, read_npy, read_pnm
 from segmix.imaging.tiff import read_tiff, write_tiff
 
 __all__ = ["encode_png", "read_image", "write_png", "write_tiff"]
@@ -87,7 +87,7 @@ def read_image(
         if isinstance(decoded, Samples):
             image = to_image(decoded, source)
         else:
-            image = image_from_array(decoded, source=source)
+            image = image_from_array(decoded, source=source, notes=axes_note(decoded.shape))
         return replace(image, page=None if page is None else int(page))
     except InputError as error:
         raise InputError(f"{shown(path)}: {error}") from error.__cause__
@@ -108,7 +108,12 @@ def _decode(file: BinaryIO, kind: str, page: int | None, max_pixels: int) -> Sam
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
         claimed = int(re.findall("[0-9]+", str(error))[0])
         raise too_large(f"{claimed} pixels", claimed, max_pixels) from None
-    except Exception as error:  # decoders throw thirty kinds on damaged files, MemoryError among them
+    except MemoryError as error:
+        raise InputError(
+            f"memory does not suffice for a picture of this size ({one_line(error)}); crop it, or take a "
+            "machine with more"
+        ) from error
+    except Exception as error:  # decoders throw thirty kinds on damaged files
         reason = "its header is broken" if isinstance(error, UnidentifiedImageError) else one_line(error)
         raise InputError(
             f"the {kind} file cannot be decoded ({reason}); it is cut off, damaged or of a rare variant, "
@@ -170,6 +175,8 @@ def _orientation(picture: Pillow.Image) -> int:
     """EXIF orientation 1 to 8; 1 if the tag is missing or the metadata are garbage."""
     try:
         value = picture.getexif().get(_ORIENTATION, 1)
+    except MemoryError:
+        raise
     except Exception:  # garbage metadata throw anything; the pixels are good
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1

@@ -34,6 +34,15 @@ def read_npy(file: BinaryIO, *, max_pixels: int) -> Pixels:
     return flat.reshape(shape, order="F" if fortran else "C")
 
 
+def axes_note(shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Say which axes a volume is taken to have, with a hint where the last one looks like channels."""
+    if len(shape) != 3:
+        return ()
+    planes, rows, cols = shape
+    hint = "; if the last axis holds channels, save one of them" if cols <= 16 and planes >= 4 * cols else ""
+    return (f"taken as {planes} planes of {rows} x {cols}{hint}",)
+
+
 def read_npy_row(file: BinaryIO) -> NDArray[Any] | None:
     """Read the array of a .npy file if it has one axis; None if it has more, or none.
 
