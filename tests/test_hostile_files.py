@@ -303,3 +303,14 @@ def test_too_little_memory_is_no_damage(tmp_path, monkeypatch, gray):
     monkeypatch.setattr(np, "array", lack)
     with pytest.raises(InputError, match=r"a\.png: memory does not suffice .* crop it, or take a machine"):
         read_image(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"quality": 95}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_a_cut_jpeg_with_an_end_marker_is_refused(refusal, tmp_path, options, channels):
+    pixels = np.random.default_rng(3).normal(120, 40, (128, 100, *channels)).clip(0, 255).astype(np.uint8)
+    data = encoded(pixels, "JPEG", **options)
+    assert "lacks pixels before its end marker" in refusal(data[: len(data) // 2] + b"\xff\xd9")
+    pixels[64:] = 128  # the control: a gray lower half that is all there
+    (tmp_path / "whole.jpg").write_bytes(encoded(pixels, "JPEG", **options))
+    assert read_image(tmp_path / "whole.jpg").pixels[-1, -1] == 128

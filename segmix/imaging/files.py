@@ -39,6 +39,7 @@ from segmix.imaging.guard import (
 from segmix.imaging.headers import check_png, check_webp
 from segmix.imaging.image import Image, image_from_array
 from segmix.imaging.intensity import Samples, to_image
+from segmix.imaging.jpeg import check_end
 from segmix.imaging.plain import axes_note, read_npy, read_pnm
 from segmix.imaging.tiff import read_tiff, write_tiff
 
@@ -109,10 +110,8 @@ def _decode(file: BinaryIO, kind: str, page: int | None, max_pixels: int) -> Sam
         claimed = int(re.findall("[0-9]+", str(error))[0])
         raise too_large(f"{claimed} pixels", claimed, max_pixels) from None
     except MemoryError as error:
-        raise InputError(
-            f"memory does not suffice for a picture of this size ({one_line(error)}); crop it, or take a "
-            "machine with more"
-        ) from error
+        reason = f"memory does not suffice for a picture of this size ({one_line(error)})"
+        raise InputError(f"{reason}; crop it, or take a machine with more") from error
     except Exception as error:  # decoders throw thirty kinds on damaged files
         reason = "its header is broken" if isinstance(error, UnidentifiedImageError) else one_line(error)
         raise InputError(
@@ -148,6 +147,8 @@ def _read_pillow(file: BinaryIO, kind: str, page: int | None, max_pixels: int) -
             picture.seek(chosen)
         values, notes = _values(picture)
         orientation = _orientation(picture)
+    if kind == "JPEG" and not chosen:
+        check_end(file, values, lambda data: _values(Pillow.open(io.BytesIO(data), formats=("JPEG",)))[0])
     top = 2**depth - 1 if color == 0 and depth in (2, 4) else None
     values = values if top is None else values // (255 // top)
     return Samples(values, top=top, orientation=orientation, notes=notes)
