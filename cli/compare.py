@@ -36,7 +36,7 @@ def compare(
     page: o.Page = None,
     limits: o.Limits = None,
     domain: o.Domain = None,
-    max_pixels: o.MaxPixels = 64_000_000,
+    max_pixels: o.MaxPixels = o.MAX_PIXELS,
     as_json: o.AsJson = False,
     debug: o.Debug = False,
 ) -> None:

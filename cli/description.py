@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmix import Image, Levels, count_levels, read_image
-from segmix.errors import printable
+from segmix.errors import InputError, printable
+from segmix.mixture.plan import check_classes
 
 SPIKE = 8.0
 """How many times its neighbors an end level must hold to look saturated."""
@@ -27,7 +28,8 @@ def describe(path: str, *, page: int | None, max_pixels: int) -> dict[str, Any]:
         ``input``, ``shape``, ``axes``, ``type``, ``pixels``; ``not_counted``, pixels that are not finite or
         outside the domain; ``levels`` and ``step`` on which a fit would work (0 for values on no grid);
         ``range``; ``saturation`` at the ``low`` and ``high`` end (``at``, ``pixels``, ``fraction``, or None
-        where the detector is not known to have that end); ``notes``; ``suggestion``, a command line.
+        where the detector is not known to have that end); ``notes``; ``suggestion``, a command line, None
+        where there are too few pixels for any. ``type`` is that of the file; intensities may have another.
     """
     image = read_image(path, page=page, max_pixels=max_pixels)
     levels = count_levels(image)
@@ -36,7 +38,7 @@ def describe(path: str, *, page: int | None, max_pixels: int) -> dict[str, Any]:
         "input": path,
         "shape": list(image.shape),
         "axes": image.axes,
-        "type": str(image.pixels.dtype),
+        "type": image.stored,
         "pixels": image.n_pixels,
         "not_counted": image.n_pixels - counted.size,
         "levels": levels.n_levels,
@@ -45,19 +47,22 @@ def describe(path: str, *, page: int | None, max_pixels: int) -> dict[str, Any]:
         "saturation": {
             end: _saturation(image.limits[k], counted, k) for k, end in enumerate(("low", "high"))
         },
-        "notes": list(image.notes),
+        "notes": [*image.notes, *levels.cautions],
         "suggestion": suggest(image, levels, page=page),
     }
 
 
-def suggest(image: Image, levels: Levels, *, page: int | None) -> str:
-    """Return a command line that suits the picture.
+def suggest(image: Image, levels: Levels, *, page: int | None) -> str | None:
+    """Return a command line that suits the picture, None if its pixels are too few for a class.
 
-    One class for a constant picture, else two; the dark class in front where the bright one covers more
-    than half of the picture; an end as a limit where its level holds many times what its neighbors hold.
+    One class for a constant or tiny picture, else two; the dark class in front where the bright one covers
+    more than half of the picture; an end as a limit where its level holds many times what its neighbors hold.
     """
+    n_classes = _most_classes(levels)
+    if not n_classes:
+        return None
     name = image.source if not image.source.startswith("-") else f"./{image.source}"
-    words = ["segmix", "segment", shlex.quote(name), "-o", "out", "-k", "1" if levels.n_levels == 1 else "2"]
+    words = ["segmix", "segment", shlex.quote(name), "-o", "out", "-k", str(n_classes)]
     if _bright_fraction(levels) > 0.5:
         words += ["--foreground", "dark"]
     if page is not None:
@@ -78,11 +83,22 @@ def to_text(record: dict[str, Any]) -> str:
         ("range", f"{record['range'][0]:.6g} to {record['range'][1]:.6g}"),
         *((f"{end} end", _saturation_text(found)) for end, found in record["saturation"].items()),
         *(("note", note) for note in record["notes"]),
-        ("try", record["suggestion"]),
+        ("try", record["suggestion"] or "a larger picture or domain: its pixels are too few for a class"),
     ]
     return "\n".join(
         [printable(record["input"]), *(f"  {name:<10}{printable(value)}" for name, value in rows)]
     )
+
+
+def _most_classes(levels: Levels) -> int:
+    """Return how many classes the pixels can carry, two at most."""
+    for n_classes in (2, 1):
+        try:
+            check_classes(levels, n_classes)
+        except InputError:
+            continue
+        return n_classes
+    return 0
 
 
 def _counted(image: Image) -> NDArray[Any]:
@@ -108,12 +124,16 @@ def _saturation_text(found: dict[str, float] | None) -> str:
 
 
 def _limit(image: Image, levels: Levels, end: int) -> float | None:
-    """Return the end as the picture states it, or the extreme intensity where a spike stands on it."""
+    """Return the end as the picture states it, or the extreme intensity where a spike stands on it.
+
+    A value far from all others is no spike at which a detector saturates.
+    """
     counts = levels.counts[::-1] if end else levels.counts
     if len(counts) < 9 or counts[0] < SPIKE * counts[1:9].max() or counts[0] < levels.n_pixels / 1000:
         return image.limits[end]
     counted = _counted(image)
-    return float(counted.max() if end else counted.min())
+    extreme = float(counted.max() if end else counted.min())
+    return image.limits[end] if extreme in [value for value, _ in levels.lone] else extreme
 
 
 def _bright_fraction(levels: Levels) -> float:

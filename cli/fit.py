@@ -69,7 +69,7 @@ def fit(
     page: o.Page = None,
     limits: o.Limits = None,
     domain: o.Domain = None,
-    max_pixels: o.MaxPixels = 64_000_000,
+    max_pixels: o.MaxPixels = o.MAX_PIXELS,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     overwrite: o.Overwrite = False,

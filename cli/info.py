@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Debug, MaxPixels, Page
+from .options import MAX_PIXELS, Debug, MaxPixels, Page
 
 HELP = """
 Tell what segmix reads from a picture, and which options suit it.
@@ -20,7 +20,7 @@ Tell what segmix reads from a picture, and which options suit it.
 def info(
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="A picture.", show_default=False)],
     page: Page = None,
-    max_pixels: MaxPixels = 64_000_000,
+    max_pixels: MaxPixels = MAX_PIXELS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     debug: Debug = False,
 ) -> None:

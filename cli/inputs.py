@@ -91,10 +91,12 @@ def expand(argument: str) -> list[str]:
     Raises
     ------
     OptionError
-        If a folder holds no picture or is an earlier result, or nothing matches the pattern.
+        If the name is empty, a folder holds no picture or is an earlier result, or nothing matches.
     InputError
         If a folder can't be read.
     """
+    if not argument:
+        raise OptionError("IMAGE must name a file, got an empty name; give the name of a picture")
     if os.path.isdir(argument):
         if is_result(argument):
             raise OptionError(f"{argument}: is an earlier result of segmix; give the pictures it came from")

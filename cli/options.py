@@ -7,6 +7,7 @@ import typer
 
 MODEL, SAMPLING, READING, OUTPUT = "Model", "Sampling", "Reading", "Output"
 LARGEST_SEED = 2**63 - 1
+MAX_PIXELS = 64_000_000  # the library's, which --help must not load
 
 
 class WeightsName(StrEnum):

@@ -54,7 +54,7 @@ def parse_limits(text: str) -> tuple[float | None, float | None]:
 def parse_steps(texts: Sequence[str]) -> tuple[str, ...]:
     """Return the preprocessing steps if each is one that segmix knows."""
     if texts:
-        from segmix.imaging.preprocess import parse_step
+        from segmix.imaging.steps import parse_step
 
         for text in texts:
             parse_step(text)

@@ -55,7 +55,7 @@ def segment(
     preprocess: o.Preprocess = None,
     page: o.Page = None,
     domain: o.Domain = None,
-    max_pixels: o.MaxPixels = 64_000_000,
+    max_pixels: o.MaxPixels = o.MAX_PIXELS,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     overwrite: o.Overwrite = False,

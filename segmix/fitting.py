@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import record
 from .errors import InputError, OptionError
+from .imaging.arrays import as_numbers
 from .imaging.guard import kind_of, open_regular, shown
-from .imaging.image import Image, as_numbers
+from .imaging.image import Image
 from .imaging.levels import Levels, Quantization, count_levels
 from .imaging.plain import read_npy_row
 from .imaging.reading import AS_IT_IS, Reading, options_of, plain_width

@@ -103,14 +103,14 @@ def _describe_image(original: Image, image: Image, levels: Levels) -> dict[str, 
     return {
         "source": image.source,
         "shape": list(image.shape),
-        "type": str(original.pixels.dtype),
+        "type": original.stored,
         "sha256": digest.hexdigest(),
         "levels": levels.n_levels,
         "pixels_counted": levels.n_pixels,
         "pixels_left_out": image.n_pixels - levels.n_pixels,
         "clipped_low": int(levels.counts[0]) if levels.open_ends[0] else 0,
         "clipped_high": int(levels.counts[-1]) if levels.open_ends[1] else 0,
-        "notes": list(image.notes),
+        "notes": [*image.notes, *levels.cautions],
         "preprocess": list(image.steps),
     }
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError, OptionError, check_whole
-from .imaging.image import Image, as_numbers, is_exact
+from .imaging.arrays import as_numbers, is_exact
+from .imaging.image import Image
 from .imaging.levels import Levels, Quantization, count_levels
 from .seeds import Rng, generator_of
 

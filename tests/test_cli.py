@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from segmix_cli import options
 from segmix_cli.inputs import expand, plan_jobs, result_name
 from segmix_cli.main import run
 from segmix_cli.phantoms import write_phantom
@@ -13,6 +14,7 @@ from segmix_cli.simulate import Kind
 import segmix
 from segmix import outputs
 from segmix.errors import OptionError, printable
+from segmix.imaging import guard
 from segmix.imaging.files import write_png
 from segmix.simulate import KINDS
 
@@ -295,6 +297,48 @@ def test_info_counts_what_is_not_finite_and_sees_bright_fields(here, capsys):
     assert "--foreground dark" in record["suggestion"]
 
 
+@pytest.mark.parametrize(
+    ("values", "classes"), [([9], None), ([9, 9], "1"), ([1, 2, 3, 4], "1"), ([1, 2, 3, 4, 9], "2")]
+)
+def test_info_of_a_tiny_picture_suggests_what_works(here, capsys, values, classes):
+    write_png("tiny.png", np.array([values], np.uint8))
+    assert run(["info", "tiny.png", "--json"]) == 0
+    suggestion = json.loads(capsys.readouterr().out)["suggestion"]
+    if classes is None:
+        assert suggestion is None
+        assert run(["info", "tiny.png"]) == 0
+        assert "too few for a class" in capsys.readouterr().out
+    else:
+        assert suggestion == f"segmix segment tiny.png -o out -k {classes}"
+        assert run([*shlex.split(suggestion)[1:], "--seed", "1"]) in (0, 3)
+
+
+def test_info_tells_the_type_in_the_file(here, capsys):
+    for dtype, offset in (("int64", 1 << 60), (">u2", 0), ("float16", 0), ("bool", 0)):
+        np.save("any.npy", (np.arange(64).reshape(8, 8) % 2 + offset).astype(dtype))
+        assert run(["info", "any.npy", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["type"] == dtype.replace(">u2", "uint16")
+    assert run(["segment", "any.npy", "-o", "out", *FEW]) in (0, 3)
+    assert json.loads(Path("out/any/summary.json").read_text())["image"]["type"] == "bool"
+
+
+def test_a_value_that_may_stand_for_no_data_is_told_everywhere(here, capsys):
+    pixels = np.random.default_rng(1).normal(60, 9, (40, 40)).astype(np.float32)
+    pixels[20:] += 100
+    pixels[:4] = -3.4028235e38
+    np.save("gaps.npy", pixels)
+    assert run(["info", "gaps.npy"]) == 0
+    out = capsys.readouterr().out
+    assert "-3.40282e+38 holds 10.0% of the pixels" in out
+    assert "--limits" not in out  # no detector saturates there
+    assert run(["segment", "gaps.npy", "-o", "out", "-k", "3", *FEW]) in (0, 3)
+    err = capsys.readouterr().err
+    assert "segmix: note: gaps.npy: -3.40282e+38 holds 10.0% of the pixels, far from all others" in err
+    assert "codes" not in err
+    image = json.loads(Path("out/gaps/summary.json").read_text())["image"]
+    assert image["notes"][-1].startswith("-3.40282e+38 holds")
+
+
 def test_the_suggestion_of_info_works(here, capsys, write_picture):
     write_picture(here / "-odd name.png")
     assert run(["info", "./-odd name.png", "--json"]) == 0
@@ -333,6 +377,10 @@ def test_a_picture_without_its_truth_does_not_stay(here, monkeypatch):
 
 def test_the_kinds_of_the_command_are_those_of_the_library():
     assert [kind.value for kind in Kind] == [*KINDS, "potts", "mixture"]
+
+
+def test_the_limit_of_the_command_is_that_of_the_library():
+    assert options.MAX_PIXELS == guard.MAX_PIXELS
 
 
 def test_help_lists_the_commands_and_gives_examples(capsys):

@@ -180,3 +180,11 @@ def test_words_are_no_files_to_be_kept(picture: Path, monkeypatch: pytest.Monkey
             monkeypatch.chdir(picture.parent / f"{command}s" / "cells")
         segmix.segment(np.eye(9), rng=1, draws=40).save("../cells", overwrite=True)
         monkeypatch.chdir(picture.parent)
+
+
+def test_an_empty_name_is_told(here, errors):
+    for command in (["info"], ["segment", "-o", "out"], ["fit", "-o", "out"]):
+        assert run([*command, ""]) == 2
+        (line,) = errors()
+        assert line.startswith("segmix: error: ")
+        assert "must name a file, got an empty name; give the name" in line

@@ -11,6 +11,7 @@ from skimage.color import rgb2gray
 from segmix.errors import InputError
 from segmix.imaging.files import read_image, write_png
 from segmix.imaging.intensity import EQUAL, LUMINANCE, luminance
+from segmix.imaging.levels import count_levels
 
 LOSSLESS = {"PNG": {}, "BMP": {}, "WEBP": {"lossless": True, "exact": True}, "PPM": {}}
 
@@ -84,7 +85,10 @@ def test_gray_and_color_come_back_bit_for_bit(save, gray, color, kind):
 def test_one_bit_pictures_come_back(save, gray, kind):
     image = read_image(save(gray > 99, kind))
     np.testing.assert_array_equal(image.pixels > 0, gray > 99)
-    assert kind == "GIF" or image.pixels.dtype == np.bool_
+    if kind != "GIF":
+        assert image.pixels.dtype == np.bool_
+        assert np.unique(image.pixels.view(np.uint8)).tolist() == [0, 1]
+        assert count_levels(image).values.tolist() == [0, 1]
 
 
 def test_pixels_are_native_contiguous_and_writable(save, gray):
@@ -287,3 +291,11 @@ def test_names_decide_nothing(tmp_path, monkeypatch, gray, name):
     image = read_image(name)
     np.testing.assert_array_equal(image.pixels, gray)
     assert image.source == name
+
+
+@pytest.mark.parametrize(("shape", "hint"), [((64, 64, 5), True), ((5, 64, 64), False)])
+def test_the_axes_of_a_volume_are_told(tmp_path, shape, hint):
+    np.save(tmp_path / "a.npy", np.zeros(shape, np.uint8))
+    (note,) = read_image(tmp_path / "a.npy").notes
+    assert note.startswith("taken as {} planes of {} x {}".format(*shape))
+    assert ("channels" in note) == hint

@@ -70,8 +70,8 @@ def test_exactly_the_draws_asked_for() -> None:
 @pytest.mark.parametrize(
     ("data", "options", "error", "message"),
     [
-        ([1.0, 2.0], {}, InputError, "too few values for 2 classes: at least 5 must count, got 2"),
-        ([1.0], {"n_classes": 1}, InputError, "too few values"),
+        ([1.0, 2.0], {}, InputError, r"at least 5 must count, got 2; give more or lower n_classes \(-k 1\)$"),
+        ([1.0], {"n_classes": 1}, InputError, "at least 2 must count, got 1; give more$"),
         ([1.0] * 9, {}, InputError, "constant"),
         ([1.0, 2.0] * 9, {"n_classes": 3}, InputError, "distinct"),
         ([1.0, np.nan] * 9, {}, InputError, "must be finite, value 2 of 18 is nan"),

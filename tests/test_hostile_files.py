@@ -284,3 +284,33 @@ def test_mutated_files_give_an_image_or_an_input_error(tmp_path, gray):
                 assert finite or any("not finite" in note for note in outcome.notes)
             assert perf_counter() - start < 20
     assert set(outcomes) == set(KINDS)
+
+
+def test_an_empty_list_of_pages_complex_numbers_and_no_name_are_called_so(refusal):
+    assert "the TIFF holds no picture" in refusal(struct.pack("<2sHIHI", b"II", 42, 0, 0, 0))
+    assert "the header claims 0 x 0 pixels" in refusal(struct.pack("<2sHIHI", b"II", 42, 8, 0, 0))
+    assert "holds complex numbers" in refusal(tiff(np.ones((9, 9), np.complex64)))
+    with pytest.raises(OptionError, match="path must name a file, got an empty name"):
+        read_image("")
+
+
+def test_too_little_memory_is_no_damage(tmp_path, monkeypatch, gray):
+    def lack(*_, **__):
+        raise MemoryError
+
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(gray, "PNG"))
+    monkeypatch.setattr(np, "array", lack)
+    with pytest.raises(InputError, match=r"a\.png: memory does not suffice .* crop it, or take a machine"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"quality": 95}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_a_cut_jpeg_with_an_end_marker_is_refused(refusal, tmp_path, options, channels):
+    pixels = np.random.default_rng(3).normal(120, 40, (128, 100, *channels)).clip(0, 255).astype(np.uint8)
+    data = encoded(pixels, "JPEG", **options)
+    assert "lacks pixels before its end marker" in refusal(data[: len(data) // 2] + b"\xff\xd9")
+    pixels[64:] = 128  # the control: a gray lower half that is all there
+    (tmp_path / "whole.jpg").write_bytes(encoded(pixels, "JPEG", **options))
+    assert read_image(tmp_path / "whole.jpg").pixels[-1, -1] == 128

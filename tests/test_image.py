@@ -8,6 +8,8 @@ import pytest
 from segmix.errors import InputError, OptionError
 from segmix.imaging.files import write_png
 from segmix.imaging.image import Image, as_image
+from segmix.imaging.levels import count_levels
+from segmix.workflow import segment
 
 
 @pytest.mark.parametrize("dtype", ["?", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f4", "f8"])
@@ -157,6 +159,63 @@ def test_masked_integers_do_not_set_what_is_counted_from():
 def test_an_image_of_such_integers_made_by_hand_is_refused():
     with pytest.raises(InputError, match=r"integers within \+-2\*\*44, got .*; use as_image"):
         Image(np.full((2, 2), 2**60))
+
+
+def _two_classes():
+    bright = np.arange(48 * 48).reshape(48, 48) % 48 > 20
+    return np.random.default_rng(4).normal(60 + 100 * bright, 10)
+
+
+@pytest.mark.parametrize("base", [1e13, 1e15, -1e16])
+def test_floats_far_from_zero_are_counted_from_their_median(base):
+    pixels = base + _two_classes()
+    image = as_image(pixels)
+    middle = np.sort(pixels, axis=None)[pixels.size // 2]
+    np.testing.assert_array_equal(image.pixels, pixels - middle)  # exact, as pixels and median are so close
+    assert image.notes == (f"intensities are counted from {middle}, as float64 would lose how they differ",)
+    near, far = as_image(pixels - base), segment(image, rng=1, draws=200).posterior
+    expected = segment(near, rng=1, draws=200).posterior
+    error = 10 / np.sqrt(pixels.size / 2)
+    np.testing.assert_allclose(
+        far.means.mean((0, 1)) + (middle - base), expected.means.mean((0, 1)), atol=error
+    )
+    np.testing.assert_allclose(far.stds.mean((0, 1)), expected.stds.mean((0, 1)), atol=error)
+
+
+def test_what_does_not_count_does_not_decide_whether_floats_are_far_from_zero():
+    pixels = 1e15 + _two_classes()
+    pixels[:9], pixels[9] = -9999, np.nan
+    assert as_image(pixels).notes == ("48 pixels are not finite and do not count",)
+    for image in (as_image(pixels), pixels):
+        narrowed = as_image(image, domain=pixels > 0)
+        assert np.abs(narrowed.pixels[10:]).max() < 200
+        assert any(note.startswith("intensities are counted from 1000000000000") for note in narrowed.notes)
+    assert not as_image(np.full((5, 5), 1e15)).notes
+    assert not as_image(1e9 + _two_classes()).notes
+
+
+def test_floats_far_from_zero_in_an_image_made_by_hand_are_refused_with_a_reason():
+    for pixels in (1e15 + _two_classes(), np.array([[0.1, np.nextafter(0.1, 1)]])):
+        with pytest.raises(InputError, match=r"no.* further from 0 than 2\*\*34 times their width.*subtract"):
+            count_levels(Image(pixels))
+
+
+@pytest.mark.parametrize("byte", [2, 255])
+def test_booleans_of_other_bytes_become_zero_and_one(byte):
+    bits = np.eye(6, dtype=bool)
+    odd = (bits * np.uint8(byte)).view(bool)
+    for image in (Image(odd), as_image(odd), as_image(np.eye(6), domain=odd), Image(np.eye(6), domain=odd)):
+        array = image.pixels if image.domain is None else image.domain
+        assert array.view(np.uint8).tolist() == bits.view(np.uint8).tolist()
+    assert odd.view(np.uint8).max() == byte  # the caller's memory stays
+    assert count_levels(odd).values.tolist() == [0, 1]
+
+
+def test_the_type_of_the_numbers_as_they_came_is_kept():
+    for given, stored in ((">i8", "int64"), ("f2", "float16"), ("u1", "uint8"), ("?", "bool")):
+        values = np.eye(3).astype(given) << 60 if stored == "int64" else np.eye(3).astype(given)
+        assert as_image(values).stored == stored
+    assert Image(np.eye(3)).stored == "float64"
 
 
 @pytest.mark.parametrize(

@@ -235,3 +235,81 @@ def test_recorded_values_are_the_centers_of_the_intervals_asked_for(shift: float
     levels = count_levels(as_image(pixels), quantization=0.5)
     inner = levels.values[1:-1]
     np.testing.assert_allclose(inner, np.round(inner * 2) / 2, atol=1e-9)
+
+
+def _two_classes() -> np.ndarray:
+    return _rng().normal(np.where(np.arange(96 * 96).reshape(96, 96) % 96 > 40, 160, 60), 10)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "said"),
+    [
+        (np.float64, -9999, "-9999"),
+        (np.float32, -3.4028235e38, "-3.40282e+38"),
+        (np.float32, 1e20, "1e+20"),
+        (np.int16, -9999, "-9999"),
+        (np.int32, -(2**31), "-2147483648"),
+        (np.uint16, 65535, "65535"),
+    ],
+)
+def test_one_value_far_from_all_others_is_told(dtype: type, value: float, said: str) -> None:
+    """A value that may stand for no data; the others keep levels as fine as without it."""
+    pixels = _two_classes().clip(0).astype(dtype)
+    pixels[:9] = value
+    levels = count_levels(as_image(pixels))
+    assert levels.cautions == (
+        f"{said} holds 9.4% of the pixels, far from all others; if it stands for missing data, leave it out "
+        "by a domain (--domain), or make it NaN",
+    )
+    assert levels.cautions[0] in levels.notes
+    assert not any("codes" in note for note in levels.notes)
+    assert levels.step <= 1
+    assert levels.counts[0 if value < 0 else -1] == 9 * 96
+    assert levels.n_levels > 100
+    assert count_levels(as_image(pixels, domain=pixels != dtype(value))).cautions == ()
+
+
+def test_both_ends_are_told() -> None:
+    pixels = _two_classes()
+    pixels[:2], pixels[-1] = -1e6, 1e6
+    assert [value for value, _ in count_levels(pixels).lone] == [-1e6, 1e6]
+
+
+def test_ordinary_pictures_hold_no_lone_value() -> None:
+    normal = _rng().normal
+    shape = (128, 128)
+    pictures = {
+        "clipped at both ends": normal(128, 120, shape).clip(0, 255).astype(np.uint8),
+        "mostly black": normal(-3, 4, shape).clip(0, 255).astype(np.uint8),
+        "one hot pixel": np.where(np.arange(128 * 128).reshape(shape) == 77, 60000, normal(900, 20, shape)),
+        "background of zeros": np.where(normal(0, 1, shape) > 0, normal(100, 20, shape).clip(20), 0),
+        "drawing": np.where(normal(0, 1, shape) > 0, 255, 3).astype(np.uint8),
+        "posterized": (normal(100, 30, shape).clip(0, 255) // 32 * 32).astype(np.uint8),
+        "two classes": normal(0, 1, shape) + 1000 * (normal(0, 1, shape) > 0),
+        "constant": np.full(shape, 7.0),
+    }
+    assert {name: count_levels(pixels).lone for name, pixels in pictures.items()} == dict.fromkeys(
+        pictures, ()
+    )
+
+
+def test_intervals_of_many_values_are_no_codes() -> None:
+    pixels = _rng().normal(0, 1e-3, (64, 64))
+    pixels[32:] += 1e9
+    levels = count_levels(as_image(pixels))
+    assert levels.n_levels == 2
+    assert levels.notes == ()
+    assert levels.step < 1e9 / 1000
+    assert count_levels(np.rint(pixels)).are_codes  # the control
+
+
+def test_a_few_clipped_pixels_are_told_by_their_number() -> None:
+    pixels = np.full((300, 300), 9, np.uint8)
+    pixels[0, :40] = np.arange(40) + 9
+    pixels[1, :3], pixels[2, 0] = 0, 255
+    assert count_levels(pixels).notes == (
+        "3 pixels lie at the low end (0) or beyond",
+        "1 pixel lies at the high end (255) or beyond",
+    )
+    pixels[3, :9] = 0
+    assert count_levels(pixels).notes[0] == "0.01% of the pixels lie at the low end (0) or beyond"

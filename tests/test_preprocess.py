@@ -11,6 +11,7 @@ from skimage import exposure, morphology, restoration
 
 from segmix.imaging.image import Image, as_image
 from segmix.imaging.preprocess import STEPS, noise_sd, preprocess
+from segmix.imaging.steps import USAGE
 
 ALL_STEPS = (
     "gaussian:1.5",
@@ -38,6 +39,7 @@ def noisy(rng):
 
 
 def test_the_known_steps_are_the_documented_ones():
+    assert list(STEPS) == list(USAGE)
     assert set(STEPS) == {step.partition(":")[0] for step in ALL_STEPS}
     assert all(name in preprocess.__doc__ for name in STEPS)
 

@@ -5,7 +5,8 @@ import pytest
 
 from segmix.errors import InputError, OptionError
 from segmix.imaging.image import as_image
-from segmix.imaging.preprocess import parse_step, preprocess
+from segmix.imaging.preprocess import preprocess
+from segmix.imaging.steps import parse_step
 
 FILTERS = (
     "gaussian:1.5",

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, OptionError
+from .arrays import FEW, bulk, is_narrow
 from .image import Image
 
 Array = NDArray[np.float64]
 
 MAX_CODES = (1 << 16) - 2
 MAX_LEVELS = 4096
-FEW = 1 << 16  # pixels that the bulk is told from
+MIN_OTHERS, LONE_SHARE, LONE_GAP = 8, 0.001, 10.0
 BULK_CELLS = 64  # the least intervals that the bulk of the intensities gets when all are put on one grid
 
 
@@ -24,7 +25,8 @@ class Encoded(NamedTuple):
     ``values`` and ``counts`` (n_codes,) are the intensity of a code (NaN for pixels that do not count) and
     how often it occurs; ``base`` is the spacing of the grid that the values lie on (0 for none); ``beyond``
     tells whether the lowest and highest value stand for lower and higher intensities too. ``domain`` is None
-    where the codes tell which pixels count.
+    where the codes tell which pixels count. ``lone`` are values at an end, and their counts, that hold many
+    pixels far from all others; None where values and counts themselves show it, as they do off a grid.
     """
 
     codes: NDArray[Any]
@@ -33,6 +35,7 @@ class Encoded(NamedTuple):
     base: float
     beyond: tuple[bool, bool] = (False, False)
     domain: NDArray[np.bool_] | None = None
+    lone: tuple[tuple[float, int], ...] | None = None
 
 
 def encode(image: Image, width: float | None, *, exact: bool) -> Encoded:
@@ -89,7 +92,35 @@ def _encode_floats(image: Image, width: float | None, *, exact: bool) -> Encoded
         base = _even_spacing(values, image.pixels.dtype)
         if base or exact:
             return _encode_values(image, counted, values, base)
-    return _encode_grid(image, counted, sample, few, width, exact=exact)
+    lone = _lone_of(sample, few)
+    most_few = few[~np.isin(few, [value for value, _ in lone])]
+    return _encode_grid(image, counted, sample, most_few, width, exact=exact)._replace(lone=lone)
+
+
+def lone_ends(values: Array, counts: NDArray[np.int64]) -> tuple[tuple[float, int], ...]:
+    """Return the lowest and highest of ascending values that hold many pixels, far from all others.
+
+    As a number does that stands for missing data: at least 0.1 % of the pixels, and a gap to the next value
+    of at least 10 standard deviations of the others, at least 8 values.
+    """
+    many = [end for end in (0, -1) if len(values) > MIN_OTHERS and counts[end] >= LONE_SHARE * counts.sum()]
+    others = slice(int(0 in many), len(values) - (-1 in many))
+    if not many or len(values[others]) < MIN_OTHERS:
+        return ()
+    with np.errstate(over="ignore", invalid="ignore"):
+        center = np.average(values[others], weights=counts[others])
+        sd = np.sqrt(np.average((values[others] - center) ** 2, weights=counts[others]))
+        gaps = {0: values[1] - values[0], -1: values[-1] - values[-2]}
+    return tuple((float(values[end]), int(counts[end])) for end in many if gaps[end] > LONE_GAP * sd)
+
+
+def _lone_of(sample: Array, few: Array) -> tuple[tuple[float, int], ...]:
+    """Lone ends of many values, told from a part of them and then counted in all."""
+    found = []
+    for value, _ in lone_ends(*np.unique(few, return_counts=True)):
+        if value in (sample.min(), sample.max()):
+            found.append((value, int(np.count_nonzero(sample == value))))
+    return tuple(found)
 
 
 def _check_magnitude(source: str, sample: Array) -> None:
@@ -98,6 +129,13 @@ def _check_magnitude(source: str, sample: Array) -> None:
         raise InputError(
             f"{source}: intensities must be below 1e100 and differ by more than 1e-100, "
             f"got {low:.3g} to {high:.3g}; rescale them"
+        )
+    middle, width = bulk(sample)
+    if is_narrow(middle, width):
+        raise InputError(
+            f"{source}: intensities must not lie further from 0 than 2**34 times their width, as float64 "
+            f"would lose how they differ, got a width of {width:.3g} around {middle:.6g}; subtract "
+            f"{middle:.6g} first, or round them if they are meant to be equal"
         )
 
 

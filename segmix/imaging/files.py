@@ -22,7 +22,9 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
 from segmix.errors import InputError, OptionError, OutputError
+from segmix.imaging.arrays import Pixels, true_bools
 from segmix.imaging.guard import (
+    MAX_PIXELS,
     check_options,
     check_size,
     choose_page,
@@ -35,9 +37,10 @@ from segmix.imaging.guard import (
     too_large,
 )
 from segmix.imaging.headers import check_png, check_webp
-from segmix.imaging.image import Image, Pixels, image_from_array
+from segmix.imaging.image import Image, image_from_array
 from segmix.imaging.intensity import Samples, to_image
-from segmix.imaging.plain import read_npy, read_pnm
+from segmix.imaging.jpeg import check_end
+from segmix.imaging.plain import axes_note, read_npy, read_pnm
 from segmix.imaging.tiff import read_tiff, write_tiff
 
 __all__ = ["encode_png", "read_image", "write_png", "write_tiff"]
@@ -50,7 +53,7 @@ _PLAIN_MODES = {"1", "L", "LA", "RGB", "RGBA", "I", "I;16", "I;16B", "I;16L", "I
 
 
 def read_image(
-    path: str | os.PathLike[str], *, page: int | None = None, max_pixels: int = 64_000_000
+    path: str | os.PathLike[str], *, page: int | None = None, max_pixels: int = MAX_PIXELS
 ) -> Image:
     """Read one picture as one intensity a pixel, in the values that the file stores.
 
@@ -85,7 +88,7 @@ def read_image(
         if isinstance(decoded, Samples):
             image = to_image(decoded, source)
         else:
-            image = image_from_array(decoded, source=source)
+            image = image_from_array(decoded, source=source, notes=axes_note(decoded.shape))
         return replace(image, page=None if page is None else int(page))
     except InputError as error:
         raise InputError(f"{shown(path)}: {error}") from error.__cause__
@@ -106,7 +109,10 @@ def _decode(file: BinaryIO, kind: str, page: int | None, max_pixels: int) -> Sam
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
         claimed = int(re.findall("[0-9]+", str(error))[0])
         raise too_large(f"{claimed} pixels", claimed, max_pixels) from None
-    except Exception as error:  # decoders throw thirty kinds on damaged files, MemoryError among them
+    except MemoryError as error:
+        reason = f"memory does not suffice for a picture of this size ({one_line(error)})"
+        raise InputError(f"{reason}; crop it, or take a machine with more") from error
+    except Exception as error:  # decoders throw thirty kinds on damaged files
         reason = "its header is broken" if isinstance(error, UnidentifiedImageError) else one_line(error)
         raise InputError(
             f"the {kind} file cannot be decoded ({reason}); it is cut off, damaged or of a rare variant, "
@@ -141,6 +147,8 @@ def _read_pillow(file: BinaryIO, kind: str, page: int | None, max_pixels: int) -
             picture.seek(chosen)
         values, notes = _values(picture)
         orientation = _orientation(picture)
+    if kind == "JPEG" and not chosen:
+        check_end(file, values, lambda data: _values(Pillow.open(io.BytesIO(data), formats=("JPEG",)))[0])
     top = 2**depth - 1 if color == 0 and depth in (2, 4) else None
     values = values if top is None else values // (255 // top)
     return Samples(values, top=top, orientation=orientation, notes=notes)
@@ -161,13 +169,15 @@ def _values(picture: Pillow.Image) -> tuple[Pixels, tuple[str, ...]]:
         notes = ("alpha dropped (one color is transparent)",)
     if picture.mode not in _PLAIN_MODES:
         raise InputError(f"stored in the color mode {picture.mode}; save it as gray or RGB")
-    return np.array(picture), notes
+    return true_bools(np.array(picture)), notes  # Pillow writes 255 for True
 
 
 def _orientation(picture: Pillow.Image) -> int:
     """EXIF orientation 1 to 8; 1 if the tag is missing or the metadata are garbage."""
     try:
         value = picture.getexif().get(_ORIENTATION, 1)
+    except MemoryError:
+        raise
     except Exception:  # garbage metadata throw anything; the pixels are good
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1

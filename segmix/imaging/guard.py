@@ -15,6 +15,9 @@ from typing import BinaryIO
 
 from segmix.errors import InputError, OptionError, check_whole, printable
 
+MAX_PIXELS = 64_000_000
+"""The largest picture that is read unless more are allowed."""
+
 READS = "PNG, JPEG, BMP, GIF, WebP, PBM/PGM/PPM, TIFF or .npy"
 
 _MAGIC = (
@@ -73,6 +76,8 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     """
     if not isinstance(path, str | os.PathLike):
         raise OptionError(f"path must be a string or a path, got {path!r}; give the name of a file")
+    if not os.fspath(path):
+        raise OptionError("path must name a file, got an empty name; give the name of a file")
     try:
         _check_regular(os.stat(path))
         # O_NONBLOCK: if the path became a pipe since the look above, opening it must not hang.

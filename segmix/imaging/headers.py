@@ -71,7 +71,7 @@ def tiff_subfiles(file: BinaryIO) -> list[int]:
     Raises
     ------
     InputError
-        If the chain returns to a page seen before or leads out of the file, or a size is no integer.
+        If the chain is empty, returns to an earlier page or leads out of the file, or a size is no integer.
     """
     file.seek(0)
     head = file.read(16)
@@ -90,6 +90,8 @@ def tiff_subfiles(file: BinaryIO) -> list[int]:
         count = _integer(file, order + number, offset, size)
         kinds.append(_subfile_type(file, order, offset + room, step, min(count, 4096)))
         offset = _integer(file, order + pointer, offset + room + count * step, size)
+    if not kinds:
+        raise InputError("the TIFF holds no picture, its list of pages is empty; save it again")
     return kinds
 
 

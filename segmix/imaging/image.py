@@ -11,15 +11,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from segmix.errors import InputError, OptionError
+from segmix.imaging.arrays import (
+    Pixels,
+    as_numbers,
+    check_shape,
+    counted_from,
+    is_exact,
+    native,
+    offset_of,
+    true_bools,
+)
 
-Pixels = NDArray[Any]
 Domain = NDArray[np.bool_]
 Limits = tuple[float | None, float | None]
-
-EXACT = 2**44
-"""The largest magnitude at which float64 still resolves 1/256 of a unit, which a fit needs.
-
-Integers beyond are counted from their median, which is taken off exactly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +51,8 @@ class Image:
         The preprocessing applied, in order.
     page : int, optional
         The page that was asked for, of a file with several.
+    stored : str, optional
+        The type of the numbers as they came; by default that of `pixels`.
 
     Raises
     ------
@@ -65,6 +71,7 @@ class Image:
     notes: tuple[str, ...] = field(default=())
     steps: tuple[str, ...] = field(default=())
     page: int | None = None
+    stored: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.pixels, np.ndarray) or self.pixels.dtype.kind not in "biuf":
@@ -83,11 +90,14 @@ class Image:
                 f"pixels must be integers within +-2**44, got {self.pixels.min()} to {self.pixels.max()}; "
                 "use as_image"
             )
+        object.__setattr__(self, "pixels", true_bools(self.pixels))
+        object.__setattr__(self, "stored", self.stored or str(self.pixels.dtype))
         _check_limits(self.limits)
         object.__setattr__(self, "limits", tuple(map(_plain, self.limits)))
         object.__setattr__(self, "source", os.fsdecode(self.source))
         if self.domain is not None:
             check_domain(self.domain, self.pixels.shape)
+            object.__setattr__(self, "domain", true_bools(self.domain))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -128,7 +138,8 @@ def as_image(
     -------
     Image
         float16 becomes float32, any byte order becomes the machine's, integers stay as they are. Only
-        where 64-bit integers go beyond 2**44 are they counted from their median, as a note then says.
+        64-bit integers beyond 2**44, and floats that lie further from 0 than 2**34 times their width, are
+        counted from their median, as a note then says.
 
     Raises
     ------
@@ -144,7 +155,9 @@ def as_image(
         image = _owned(image_from_array(image, axes=axes), image)
     if domain is None:
         return image
-    return replace(image, domain=_narrowed(image, _as_domain(domain)))
+    narrowed = _narrowed(image, _as_domain(domain))
+    pixels, limits, said = _centered(image.pixels, image.limits, narrowed)
+    return replace(image, pixels=pixels, limits=limits, domain=narrowed, notes=image.notes + said)
 
 
 def _owned(image: Image, values: ArrayLike) -> Image:
@@ -163,23 +176,22 @@ def image_from_array(
     domain: Domain | None = None,
 ) -> Image:
     """Check an array and wrap it; see `as_image` for what is accepted and what comes back."""
-    pixels = _native(as_numbers(values))
-    _check_shape(pixels, axes)
+    given = as_numbers(values)
+    pixels = native(given)
+    check_shape(pixels, axes)
     if np.ma.isMaskedArray(values):
         kept = ~np.ma.getmaskarray(values)
         domain = kept if domain is None else domain & kept
     limits = default_limits(pixels.dtype) if limits is None else limits
-    if not is_exact(pixels):
-        middle = _median(pixels if domain is None or not domain.any() else pixels[domain])
-        pixels, limits = _counted_from(middle, pixels), _limits_from(middle, limits)
-        notes += (f"intensities are counted from {middle}, as float64 would lose their units",)
+    pixels, limits, said = _centered(pixels, limits, domain)
     return Image(
         pixels=pixels,
         axes=axes or ("YX" if pixels.ndim == 2 else "ZYX"),
         domain=domain,
         source=source,
         limits=limits,
-        notes=notes + _finite_note(pixels),
+        notes=notes + said + _finite_note(pixels),
+        stored=str(given.dtype.newbyteorder("=")),
     )
 
 
@@ -238,73 +250,18 @@ def _narrowed(image: Image, domain: NDArray[Any]) -> Domain:
     return domain.copy() if image.domain is None else image.domain & domain
 
 
-def as_numbers(values: ArrayLike, name: str = "image") -> Pixels:
-    """Return an array of bool, integers or floats; raise InputError, which calls it ``name``, otherwise."""
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise InputError(
-            f"{name} must be a rectangular array of numbers ({error}); make all rows of one length"
-        ) from None
-    if array.dtype.kind == "c":
-        raise InputError(f"{name} must hold real numbers, got {array.dtype}; take np.abs or the real part")
-    if array.dtype.kind not in "biuf":
-        raise InputError(
-            f"{name} must hold bool, integers or floats, got {array.dtype}; convert it with astype first"
-        )
-    return array
-
-
-def _native(array: Pixels) -> Pixels:
-    """C-contiguous pixels in native byte order; float16 widened, long doubles rounded to float64."""
-    dtype = array.dtype.newbyteorder("=")
-    if dtype.kind == "f":
-        dtype = np.dtype(np.float32 if dtype.itemsize <= 4 else np.float64)
-    with np.errstate(over="ignore"):
-        return np.ascontiguousarray(array, dtype=dtype) if array.ndim else array
-
-
-def _check_shape(pixels: Pixels, axes: str | None) -> None:
-    shape = pixels.shape
-    if pixels.ndim not in (2, 3):
-        raise InputError(
-            f"image must be 2-D (rows, cols) or 3-D (planes, rows, cols), got shape {shape}; "
-            "pick one plane or channel"
-        )
-    if pixels.size == 0:
-        raise InputError(f"image must have at least one pixel, got shape {shape}; check how it was cut out")
-    if axes is not None and axes != ("YX" if pixels.ndim == 2 else "ZYX"):
-        raise InputError(f'axes must be "YX" for a 2-D and "ZYX" for a 3-D image, got {axes!r} for {shape}')
-    if axes is None and pixels.ndim == 3 and shape[-1] in (3, 4):
-        raise InputError(
-            f"image must have one channel, got shape {shape}, which looks like color; "
-            'convert to one channel, such as image[..., 0], or for a volume call as_image(..., axes="ZYX")'
-        )
-
-
-def is_exact(pixels: Pixels) -> bool:
-    """Whether float64 resolves 1/256 of a unit everywhere, if these are integers."""
-    wide = pixels.dtype.kind in "iu" and pixels.dtype.itemsize == 8 and pixels.size
-    return not wide or max(-int(pixels.min()), int(pixels.max())) <= EXACT
-
-
-def _median(pixels: Pixels) -> np.integer[Any]:
-    middle: np.integer[Any] = np.partition(pixels, pixels.size // 2, axis=None)[pixels.size // 2]
-    return middle
-
-
-def _counted_from(middle: np.integer[Any], pixels: Pixels) -> Pixels:
-    """Differences of 64-bit integers from one of them, as float64: exact to 2**53 on either side."""
-    above = pixels.astype(np.uint64) - middle.astype(np.uint64)  # modulo 2**64, as is its negative
-    difference: Pixels = np.where(
-        pixels >= middle, above.astype(np.float64), -(np.negative(above).astype(np.float64))
-    )
-    return difference
-
-
-def _limits_from(middle: np.integer[Any], limits: Limits) -> Limits:
-    low, high = (None if end is None else float(int(end) - int(middle)) for end in limits)
-    return low, high
+def _centered(
+    pixels: Pixels, limits: Limits, domain: Domain | None
+) -> tuple[Pixels, Limits, tuple[str, ...]]:
+    """Pixels and limits, counted from the median where float64 is too coarse for them, and a note then."""
+    middle = offset_of(pixels, domain)
+    if middle is None:
+        return pixels, limits, ()
+    zero: int | float = middle.item()
+    low, high = (None if end is None else float(end - zero) for end in limits)
+    lost = "their units" if isinstance(zero, int) else "how they differ"
+    note = f"intensities are counted from {zero}, as float64 would lose {lost}"
+    return counted_from(middle, pixels), (low, high), (note,)
 
 
 def _finite_note(pixels: Pixels) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, OptionError
-from .encoding import MAX_LEVELS, Encoded, encode
+from .encoding import MAX_LEVELS, Encoded, encode, lone_ends
 from .image import Image, as_image
 
 Quantization = Literal["auto"] | float | None
@@ -38,6 +38,10 @@ class Levels:
         The level of each code, -1 for none.
     domain : bool, the image's shape, or None
         Pixels that count; None where the codes tell.
+    are_codes : bool
+        Whether the values are two or three codes, such as those of a drawing, and not rounded intensities.
+    lone : tuple of (float, int)
+        The lowest or highest intensity and its count, where it holds many pixels far from all others.
     """
 
     values: NDArray[np.float64]
@@ -47,6 +51,8 @@ class Levels:
     codes: NDArray[Any]
     level_of_code: NDArray[np.intp]
     domain: NDArray[np.bool_] | None
+    are_codes: bool = False
+    lone: tuple[tuple[float, int], ...] = ()
 
     @property
     def n_levels(self) -> int:
@@ -61,16 +67,25 @@ class Levels:
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know of these levels: how much is clipped, and whether values are taken for codes."""
+        ends = zip(self.open_ends, ("low", "high"), self.values[[0, -1]], self.counts[[0, -1]], strict=True)
         notes = [
-            f"{count / self.n_pixels:.2%} of the pixels lie at the {end} end ({value:g}) or beyond"
-            for open_end, end, value, count in zip(
-                self.open_ends, ("low", "high"), self.values[[0, -1]], self.counts[[0, -1]], strict=True
-            )
+            f"{_share(int(count), self.n_pixels)} at the {end} end ({value:g}) or beyond"
+            for open_end, end, value, count in ends
             if open_end
         ]
-        if self.n_levels in (2, 3) and self.step * 8 == np.diff(self.values).min():
+        if self.are_codes:
             notes.append(f"{self.n_levels} values are taken as codes, not as rounded intensities")
-        return tuple(notes)
+        return (*notes, *self.cautions)
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What may be no intensity at all: a value that holds many pixels, far from all others."""
+        return tuple(
+            f"{value:{'.10g' if value == round(value) and abs(value) < 1e10 else 'g'}} holds "
+            f"{count / self.n_pixels:.1%} of the pixels, far from all others; if it stands for missing data, "
+            "leave it out by a domain (--domain), or make it NaN"
+            for value, count in self.lone
+        )
 
     @property
     def index(self) -> NDArray[np.int32]:
@@ -146,6 +161,13 @@ def count_levels(image: Image | ArrayLike, *, quantization: Quantization = "auto
     return _group(image, encode(image, width, exact=quantization is None), quantization)
 
 
+def _share(count: int, total: int) -> str:
+    """So many of the pixels, as a percentage where it is not next to nothing."""
+    if count / total < 1e-4:
+        return "1 pixel lies" if count == 1 else f"{count} pixels lie"
+    return f"{count / total:.2%} of the pixels lie"
+
+
 def _as_float(number: Any) -> float:
     try:
         return float(number)
@@ -185,7 +207,8 @@ def _group(image: Image, encoded: Encoded, quantization: Quantization) -> Levels
         bool(values[0] <= low) or encoded.beyond[0],
         bool(values[-1] >= high) or encoded.beyond[1],
     )
-    if quantization == "auto" and 2 <= len(values) <= 3:
+    are_codes = quantization == "auto" and 2 <= len(values) <= 3 and encoded.lone is None
+    if are_codes:
         centers, level, open_ends = values, np.arange(len(values)), (False, False)
         step = float(np.diff(values).min()) / 8
     else:
@@ -193,7 +216,9 @@ def _group(image: Image, encoded: Encoded, quantization: Quantization) -> Levels
     level_of_code = np.full(len(encoded.counts), -1, np.intp)
     level_of_code[present] = level
     counts = np.bincount(level, encoded.counts[present]).astype(np.int64)
-    return Levels(centers, counts, step, open_ends, encoded.codes, level_of_code, encoded.domain)
+    lone = lone_ends(values, encoded.counts[present]) if encoded.lone is None else encoded.lone
+    whole = (encoded.codes, level_of_code, encoded.domain, are_codes, lone)
+    return Levels(centers, counts, step, open_ends, *whole)
 
 
 def _merge(

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmix.errors import InputError
+from segmix.imaging.arrays import Pixels
 from segmix.imaging.guard import check_size
-from segmix.imaging.image import Pixels
 from segmix.imaging.intensity import Samples
 
 _TOKEN = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*([0-9]+)")
@@ -32,6 +32,15 @@ def read_npy(file: BinaryIO, *, max_pixels: int) -> Pixels:
     check_size(shape[-2], shape[-1], max_pixels, planes=shape[0] if len(shape) == 3 else 1)
     flat = _npy_values(file, shape, dtype)
     return flat.reshape(shape, order="F" if fortran else "C")
+
+
+def axes_note(shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Say which axes a volume is taken to have, with a hint where the last one looks like channels."""
+    if len(shape) != 3:
+        return ()
+    planes, rows, cols = shape
+    hint = "; if the last axis holds channels, save one of them" if cols <= 16 and planes >= 4 * cols else ""
+    return (f"taken as {planes} planes of {rows} x {cols}{hint}",)
 
 
 def read_npy_row(file: BinaryIO) -> NDArray[Any] | None:
@@ -78,7 +87,7 @@ def read_pnm(file: BinaryIO, *, max_pixels: int) -> Samples:
     The Netpbm manual pages pbm(5), pgm(5) and ppm(5).
     """
     form = int(file.read(2)[1:])
-    is_bitmap, is_plain = form in (1, 4), form <= 3
+    is_bitmap, channels = form in (1, 4), 3 if form in (3, 6) else 1
     head = file.read(4096)
     numbers, used = _header(head, 2 if is_bitmap else 3)
     cols, rows, top = (*numbers, 1)[:3]
@@ -86,18 +95,11 @@ def read_pnm(file: BinaryIO, *, max_pixels: int) -> Samples:
     if not 1 <= top <= 65535:
         raise InputError(f"the header's largest value must be 1 to 65535, got {top}; save the file again")
     file.seek(2 + used)
-    channels = 3 if form in (3, 6) else 1
     dtype = np.dtype(">u2" if top > 255 else "u1")
-    values: Pixels
-    if is_plain:
-        values = _plain_numbers(file, rows * cols * channels, is_bitmap)
-    elif is_bitmap:
-        stored = _binary(file, rows * ((cols + 7) // 8), dtype)
-        values = np.unpackbits(stored.reshape(rows, -1), axis=1)[:, :cols]
+    if form <= 3:
+        values: Pixels = _plain_numbers(file, rows * cols * channels, is_bitmap)
     else:
-        values = _binary(file, rows * cols * channels, dtype)
-    if not is_plain and file.read(2)[:1] == b"P":
-        raise InputError("the file holds several pictures; split it, as with pamsplit")
+        values = _binary_numbers(file, (rows, cols, channels), dtype, is_bitmap)
     values = values.reshape((rows, cols, 3) if channels == 3 else (rows, cols))
     if is_bitmap:
         return Samples(values == 0)
@@ -119,9 +121,17 @@ def _header(head: bytes, count: int) -> tuple[list[int], int]:
     return numbers, used + 1
 
 
-def _binary(file: BinaryIO, count: int, dtype: np.dtype[np.unsignedinteger]) -> Pixels:
+def _binary_numbers(
+    file: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype[np.unsignedinteger], is_bitmap: bool
+) -> Pixels:
+    """Numbers written as bytes, a bitmap's as bits in rows of whole bytes; nothing may follow them."""
+    rows, cols, channels = shape
+    count = rows * ((cols + 7) // 8) if is_bitmap else rows * cols * channels
     _check_left(file, count * dtype.itemsize)
-    return np.fromfile(file, dtype=dtype, count=count)
+    values: Pixels = np.fromfile(file, dtype=dtype, count=count)
+    if file.read(2)[:1] == b"P":
+        raise InputError("the file holds several pictures; split it, as with pamsplit")
+    return np.unpackbits(values.reshape(rows, -1), axis=1)[:, :cols] if is_bitmap else values
 
 
 def _plain_numbers(file: BinaryIO, count: int, is_bitmap: bool) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ become float64. `median` and `crop` keep the dtype. scikit-image is used here on
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
@@ -20,7 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmix.errors import InputError, OptionError
-from segmix.imaging.image import Domain, Image, Pixels
+from segmix.imaging.arrays import Pixels
+from segmix.imaging.image import Domain, Image
+from segmix.imaging.steps import as_steps, canonical, parse_step
 
 Floats = NDArray[np.floating[Any]]
 
@@ -59,44 +61,6 @@ def preprocess(image: Image, steps: Sequence[str]) -> Image:
         result = STEPS[name](image, *arguments)
         image = replace(result, steps=(*image.steps, canonical(name, arguments)))
     return image
-
-
-def as_steps(steps: object) -> list[str]:
-    """Return one step or several as a list."""
-    several = isinstance(steps, Iterable) and not isinstance(steps, str)
-    listed: list[Any] = list(steps) if several else [steps]  # type: ignore[call-overload]
-    for step in listed:
-        if not isinstance(step, str):
-            raise OptionError(f"preprocessing step must be a text, got {step!r}; write 'gaussian:1.5', say")
-    return listed
-
-
-def parse_step(step: str) -> tuple[str, tuple[float, ...]]:
-    """Split a step into its name and its numbers, with defaults filled in.
-
-    Raises
-    ------
-    OptionError
-        If the name is unknown, or the arguments are too few, too many or not finite.
-    """
-    name, _, text = step.strip().partition(":")
-    if name not in STEPS:
-        known = ", ".join(usage for _, usage, _, _ in _TABLE.values())
-        raise OptionError(f"preprocessing step must be one of {known}, got {step!r}")
-    _, usage, kinds, defaults = _TABLE[name]
-    words = text.split(",") if text.strip() else []
-    try:
-        arguments = tuple(kind(word) for kind, word in zip(kinds, words, strict=True)) if words else defaults
-        if arguments is not None and all(math.isfinite(argument) for argument in arguments):
-            return name, arguments
-    except (ValueError, OverflowError):
-        pass
-    raise OptionError(f"preprocessing step must be written {usage}, got {step!r}")
-
-
-def canonical(name: str, arguments: Sequence[float]) -> str:
-    """Write a step in the one form in which it is recorded."""
-    return ":".join([name, ",".join(f"{argument:.12g}" for argument in arguments)]).rstrip(":")
 
 
 @dataclass(frozen=True)
@@ -296,16 +260,14 @@ def _skimage(name: str) -> Callable[..., Any]:
     return found
 
 
-_TABLE: dict[str, tuple[Callable[..., Image], str, tuple[type[float], ...], tuple[float, ...] | None]] = {
-    "gaussian": (gaussian, "gaussian:SIGMA", (float,), None),
-    "median": (median, "median:RADIUS", (int,), None),
-    "nlm": (non_local_means, "nlm or nlm:H", (float,), (0.8,)),
-    "tv": (total_variation, "tv:WEIGHT", (float,), None),
-    "background": (background, "background:RADIUS", (int,), None),
-    "tophat": (top_hat, "tophat:RADIUS", (int,), None),
-    "equalize": (equalize, "equalize", (), ()),
-    "rescale": (rescale, "rescale:LOW,HIGH", (float, float), None),
-    "crop": (crop, "crop:TOP,LEFT,HEIGHT,WIDTH", (int, int, int, int), None),
+STEPS: dict[str, Callable[..., Image]] = {
+    "gaussian": gaussian,
+    "median": median,
+    "nlm": non_local_means,
+    "tv": total_variation,
+    "background": background,
+    "tophat": top_hat,
+    "equalize": equalize,
+    "rescale": rescale,
+    "crop": crop,
 }
-
-STEPS: dict[str, Callable[..., Image]] = {name: row[0] for name, row in _TABLE.items()}

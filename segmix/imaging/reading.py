@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import InputError, OptionError
+from .guard import MAX_PIXELS
 from .image import Domain, Image, Limits, as_image
 from .levels import Quantization
-
-MAX_PIXELS = 64_000_000
 
 
 class Reading(NamedTuple):

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmix.errors import InputError, OptionError, OutputError
+from segmix.imaging.arrays import Pixels
 from segmix.imaging.guard import check_size, choose_page, one_line, shown
 from segmix.imaging.headers import tiff_subfiles
-from segmix.imaging.image import Pixels
 from segmix.imaging.intensity import Samples, expanded
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ def _check_layout(ifd: TiffPage, max_pixels: int) -> None:
     if not fits.get(photometric, channels == 1 or has_alpha):
         name = _NAMES[photometric]
         raise InputError(f"{channels} channels stored as {name}; save the channel to segment as its own file")
+    if ifd.sampleformat in (5, 6):
+        raise InputError("the TIFF holds complex numbers, not real ones; save their magnitude or real part")
     if ifd.dtype is None or ifd.dtype.kind not in "biuf":
         raise InputError(f"{_stored(ifd)} in a type not read; save it as integers or floats of 8 to 64 bits")
     if ifd.is_tiled:

@@ -83,11 +83,11 @@ def check_classes(
     """Refuse a number of classes that the data, pixels or other values, cannot carry."""
     check_whole("n_classes", n_classes, 1, MAX_CLASSES)
     if levels.n_pixels < 3 * n_classes - 1:
-        several = n_classes > 1
+        fewer = min((levels.n_pixels + 1) // 3, levels.n_levels)
         raise InputError(
-            f"{source}: too few {unit}s for {n_classes} {'classes' if several else 'class'}: at least "
+            f"{source}: too few {unit}s for {n_classes} {'classes' if n_classes > 1 else 'class'}: at least "
             f"{3 * n_classes - 1} must count, got {levels.n_pixels}; give more"
-            f"{' or lower n_classes' if several else ''}"
+            f"{f' or lower n_classes (-k {fewer})' if fewer else ''}"
         )
     if n_classes > 1 and levels.n_levels == 1:
         raise InputError(
