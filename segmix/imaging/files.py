@@ -145,7 +145,11 @@ def _read_pillow(file: BinaryIO, kind: str, page: int | None, max_pixels: int) -
             return _png_color_16(file, picture, color, count)
         if chosen:
             picture.seek(chosen)
-        values, notes = _values(picture)
+        try:
+            values, notes = _values(picture)
+        except OSError:  # of some codecs the one word for all failures; memory that lacks says so here
+            np.empty(8 * picture.height * picture.width, np.uint8)
+            raise
         orientation = _orientation(picture)
     if kind == "JPEG" and not chosen:
         check_end(file, values, lambda data: _values(Pillow.open(io.BytesIO(data), formats=("JPEG",)))[0])
