@@ -4,6 +4,7 @@ Geweke (2004), JASA 99, 799: steps given the data, between redrawn data, must le
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 from unittest.mock import patch
@@ -19,8 +20,9 @@ from segmix.mixture.density import Observed, Parameters, Target
 from segmix.mixture.gibbs import model_of
 from segmix.mixture.priors import ResolvedPriors
 from segmix.potts.chains import FieldChain, Problem
+from segmix.potts.external import log_weights
 from segmix.potts.lattice import Lattice
-from segmix.potts.normalizer import Normalizer
+from segmix.potts.normalizer import Normalizer, highest_beta
 from segmix.potts.philox import keys_of
 from segmix.potts.sweeps import Sweeps
 
@@ -36,13 +38,16 @@ Move = Callable[[FieldChain], Any]
 
 
 class Tiny:
-    """A lattice of 12 or 9 pixels, its fields, its normalizing constant, and prior draws of all unknowns."""
+    """A lattice of 12 or 9 pixels, its fields, its normalizing constant, and prior draws of all unknowns.
 
-    def __init__(self, n_classes: int = 2) -> None:
+    With ``weights`` the fields have weights of their own, an external field, which are unknown too.
+    """
+
+    def __init__(self, n_classes: int = 2, *, weights: bool = False) -> None:
         self.lattice, self.n_classes = Lattice((3, 4) if n_classes == 2 else (3, 3)), n_classes
         self.field = exact.enumerate_field(self.lattice, n_classes)
         values, times = np.unique(self.field.agreements, return_counts=True)
-        betas = np.linspace(0, 2.0, 201)
+        betas = np.linspace(0, highest_beta(self.lattice, n_classes) if weights else 2.0, 201)
         energy = betas[:, None] * values + np.log(times)
         p = np.exp(energy - energy.max(axis=1, keepdims=True))
         means = (p / p.sum(axis=1, keepdims=True)) @ values
@@ -50,12 +55,16 @@ class Tiny:
         self.normalizer = Normalizer(betas, means, start, "enumeration", np.zeros(len(betas)))
         parts: Any = (PRIORS.means, PRIORS.stds, PRIORS.weights)
         self.priors = ResolvedPriors(*(part.expand(n_classes) for part in parts))
+        self.external = exact.exact_constant(self.lattice, n_classes) if weights else None
+        self.sizes = np.stack([(self.field.labels == k).sum(axis=1) for k in range(n_classes)])
 
     def draw(self, rng: np.random.Generator) -> tuple[Parameters, float, NDArray[np.int8]]:
         """Parameters, beta and labels (n_pixels,)."""
         parameters = Parameters(*(part[0] for part in self.priors.sample(1, rng=rng)))
         beta = float(rng.uniform(0, self.normalizer.betas[-1]))
         energy = beta * self.field.agreements
+        if self.external is not None:
+            energy = energy + np.einsum("k,kn->n", np.log(parameters.weights), self.sizes)
         total = np.cumsum(np.exp(energy - energy.max()))
         return parameters, beta, self.field.labels[int(np.searchsorted(total, rng.random() * total[-1]))]
 
@@ -70,14 +79,18 @@ def statistics(tiny: Tiny, parameters: Parameters, beta: float, labels: Any, val
     equal = (pixels[1:] == pixels[:-1]).sum() + (pixels[:, 1:] == pixels[:, :-1]).sum()
     share, first = float(equal) / tiny.lattice.n_pairs, float((labels == 0).mean())
     both, squares = [beta, share, first], [beta**2, share**2, first**2]
+    if tiny.external is not None:
+        weights = parameters.weights
+        both += [*weights, weights[0] * beta, weights[0] * share, weights[0] * first]
+        squares += [*(weights**2)]
     own = [*means, *(means**2), *np.log(stds), *(np.log(stds) ** 2), *(means * stds), *both, *squares]
     return [*own, beta * share, means[0] * share, first * stds[0], values.mean(), values.var()]
 
 
 @cache
-def draw_prior(n_classes: int) -> Array:
+def draw_prior(n_classes: int, weights: bool) -> Array:
     """Statistics of draws of everything from the prior, (n, q)."""
-    tiny, rng, rows = Tiny(n_classes), np.random.default_rng(9), []
+    tiny, rng, rows = Tiny(n_classes, weights=weights), np.random.default_rng(9), []
     for _ in range(40_000):
         parameters, beta, labels = tiny.draw(rng)
         rows.append(statistics(tiny, parameters, beta, labels, draw_values(parameters, labels, rng)))
@@ -97,10 +110,11 @@ def walk(tiny: Tiny, n: int, move: Move, *, stream: int) -> list[list[float]]:
         codes[order] = np.arange(n_pixels)
         target = Target(Observed(values[order], np.ones(n_pixels), np.arange(n_pixels)), tiny.priors)
         sweeps.codes = tiny.lattice.split(codes.reshape(shape), fill=0)
-        problem = Problem(sweeps, target, model_of(target), tiny.normalizer, None)
+        problem = Problem(sweeps, target, model_of(target), tiny.normalizer, None, external=tiny.external)
         chain = at(problem, parameters, beta, labels, table, seed=stream, step=step, rng=rng)
         move(chain)
-        parameters, beta = Parameters(parameters.weights, chain.means, chain.stds), float(chain.beta)
+        weights = parameters.weights if tiny.external is None else np.exp(log_weights(chain.theta[None])[0])
+        parameters, beta = Parameters(weights, chain.means, chain.stds), float(chain.beta)
         labels = tiny.lattice.join(chain.labels).ravel()
         rows.append(statistics(tiny, parameters, beta, labels, values))
     return rows
@@ -114,7 +128,8 @@ def at(
     chain = FieldChain.__new__(FieldChain)
     chain.problem, chain.number, chain.keys, chain.rng = problem, step, keys_of(seed, 77), rng
     chain.means, chain.stds = parameters.means.copy(), parameters.stds.copy()
-    chain.table, chain.beta, chain.logits = table, beta, np.zeros(problem.n_classes)
+    chain.table, chain.beta = table, beta
+    chain.logits = np.zeros(problem.n_classes) if problem.external is None else np.log(parameters.weights)
     shape = problem.sweeps.lattice.shape
     chain.labels = problem.sweeps.lay_out(np.asarray(labels, np.uint8).reshape(shape))
     chain.seen, chain.n_seen = np.zeros((0, 1, 1), np.uint32), 0
@@ -125,7 +140,7 @@ def geweke(tiny: Tiny, n: int, *, move: Move | None = None, streams: Any = range
     """Z-scores of moves on redrawn data against prior draws, and of the chains' correlations."""
     move = run if move is None else move
     ours = np.array([walk(tiny, n, move, stream=stream) for stream in streams])
-    theirs = draw_prior(tiny.n_classes)
+    theirs = draw_prior(tiny.n_classes, tiny.external is not None)
     errors = [x.std() / np.sqrt(effective_sample_size(x)) for x in np.moveaxis(ours, 2, 0)]
     error = np.hypot(errors, theirs.std(axis=0) / np.sqrt(len(theirs)))
     return np.append((ours.mean(axis=(0, 1)) - theirs.mean(axis=0)) / error, dependence(ours))
@@ -237,6 +252,24 @@ def jump_beta(sign: float) -> Move:
     return move
 
 
+def forget_prior(chain: FieldChain) -> None:
+    """Weights as if all were as likely on the scale of log odds: their Jacobian forgotten."""
+    priors = chain.problem.target.priors
+    flat = replace(priors, weights=Dirichlet(1e-9).expand(chain.problem.n_classes))
+    chain.problem = chain.problem._replace(target=chain.problem.target._replace(priors=flat))
+    chain.run(1)
+
+
+def forget_constant(chain: FieldChain) -> None:
+    """The constant of weights without coupling, N log sum exp(alpha), at every beta."""
+    lattice = chain.problem.sweeps.lattice
+    n, d = lattice.n_pixels, chain.problem.n_classes
+    with patch.object(
+        exact.ExactConstant, "log_constant", lambda _, thetas: -n * log_weights(thetas)[:, d - 1]
+    ):
+        chain.run(1)
+
+
 FAULTS: dict[str, Move] = {
     "sd for variance": square,
     "no Jacobian of the order": move_gap(0.0),
@@ -251,9 +284,10 @@ FAULTS: dict[str, Move] = {
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("weights", [False, True])
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_steps_on_redrawn_data_leave_the_prior(n_classes: int) -> None:
-    z = geweke(Tiny(n_classes), 12_000)
+def test_steps_on_redrawn_data_leave_the_prior(n_classes: int, weights: bool) -> None:
+    z = geweke(Tiny(n_classes, weights=weights), 12_000)
     assert np.abs(z).max() < MAX_Z, z
     assert 0.5 < np.square(z).mean() < 2, z
 
@@ -262,6 +296,13 @@ def test_steps_on_redrawn_data_leave_the_prior(n_classes: int) -> None:
 @pytest.mark.parametrize("name", FAULTS)
 def test_faulty_steps_do_not(name: str) -> None:
     z = geweke(Tiny(), 3000, move=FAULTS[name])
+    assert np.abs(z).max() > 1.5 * MAX_Z, z
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [forget_prior, forget_constant])
+def test_weights_drawn_otherwise_do_not(fault: Move) -> None:
+    z = geweke(Tiny(weights=True), 3000, move=fault)
     assert np.abs(z).max() > 1.5 * MAX_Z, z
 
 
