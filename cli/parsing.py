@@ -124,7 +124,7 @@ def parse_spatial(
             ("--beta", beta != "infer"),
             ("--connectivity", connectivity != 1),
             ("--spacing", spacing != "image"),
-            ("--weights", weights != "equal"),
+            ("--weights", weights != "infer"),
             ("--keep-labels", keep_labels is not None),
         )
         for given in (name for name, is_given in options if is_given):

@@ -39,7 +39,7 @@ def segment(
     spatial: o.Spatial = False,
     beta: o.Beta = "infer",
     connectivity: o.Connectivity = 1,
-    weights: o.Weights = o.WeightsName.equal,
+    weights: o.Weights = o.WeightsName.infer,
     spacing: o.Spacing = "image",
     keep_labels: o.KeepLabels = None,
     sampler: o.Sampler = o.SamplerName.independence,

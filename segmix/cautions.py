@@ -7,6 +7,7 @@ import numpy as np
 from .areas import Area
 from .numbers import Interval, with_interval
 from .posterior import Posterior
+from .potts.fields import Fields
 from .shapes import Shapes
 
 MIN_DISTANCE = 1.0  # of neighboring means in root-mean-square stds; below, the sum of both has one peak
@@ -96,8 +97,10 @@ def _loose_labels(posterior: Posterior) -> list[str]:
     chance = float((posterior.weights.mean(axis=(0, 1)) ** 2).sum())
     if share > chance + MIN_EXCESS:
         return []
+    state = posterior.state
+    inferred = isinstance(state, Fields) and state.options.weights == "infer"  # but they weren't found
+    remedy = "leave it out" if inferred else "infer weights (--weights infer), or leave it out"
     return [
         f"labels hardly hang together: {share:.0%} of neighbor pairs agree, {chance:.0%} would by chance; "
-        "a spatial prior with equal weights bends the classes toward equal shares, so infer weights "
-        "(--weights infer), or leave it out"
+        f"a spatial prior with equal weights bends the classes toward equal shares, so {remedy}"
     ]

@@ -104,7 +104,7 @@ def bayes_labels(picture: Picture, seed: int) -> NDArray[np.intp]:
 
 def fit(picture: Picture, seed: int, draws: int) -> Any:
     return segment(
-        picture.pixels, n_classes=len(picture.parameters.means), spatial=PottsOptions(),
+        picture.pixels, n_classes=len(picture.parameters.means), spatial=PottsOptions(weights="equal"),
         priors=picture.priors, draws=draws, tune=200, chains=2, rng=seed,
     )  # fmt: skip
 

@@ -77,16 +77,21 @@ def test_a_simulated_field_is_found(noisy: Any) -> None:
     assert abs(errors[0] - errors[1]) < 0.02 * errors[1] + 0.001
 
 
-def test_without_coupling_it_is_a_mixture_of_equal_shares(noisy: Any) -> None:
-    """At beta 0 pixels are strangers with weights 1/2 each; a mixture with those weights is the reference."""
-    _, pixels = noisy
-    ours = run(pixels, draws=2000, options=PottsOptions(beta=0.0))
+@pytest.mark.parametrize(("weights", "prior"), [("equal", Dirichlet(1e6)), ("infer", Dirichlet(1.0))])
+def test_without_coupling_it_is_a_mixture(weights: Any, prior: Dirichlet) -> None:
+    """At beta 0 pixels are strangers: the mixture with the same prior of weights is the reference."""
+    rng = np.random.default_rng(4)
+    pixels = picture((rng.random((96, 96)) < 0.3).astype(np.uint8), (90.0, 150.0), 20.0, rng)
+    ours = run(pixels, draws=2000, options=PottsOptions(beta=0.0, weights=weights))
     from segmix import fit
 
-    half = Priors(weights=Dirichlet(1e6))
-    theirs = fit(pixels, priors=half, draws=2000, rng=1)
-    for name in ("means[0]", "means[1]", "stds[0]", "stds[1]"):
-        one, other = summary_of(ours)[name], theirs.summary()[name]
+    theirs = fit(pixels, priors=Priors(weights=prior), draws=2000, rng=1)
+    rows = {
+        name: (summary_of(ours)[name], theirs.summary()[name]) for name in ("means[0]", "means[1]", "stds[0]")
+    }
+    if weights == "infer":
+        rows["weights[0]"] = summary_of(ours)["field[0]"], theirs.summary()["weights[0]"]
+    for name, (one, other) in rows.items():
         error = np.hypot(one.mcse_mean, other.mcse_mean)
         assert abs(one.mean - other.mean) < 4.5 * error, name
 
@@ -107,7 +112,9 @@ def test_pixels_outside_the_domain_have_no_say(noisy: Any) -> None:
     inside = count_levels(as_image(pixels, domain=domain))
     cut = count_levels(as_image(np.ascontiguousarray(pixels[10:100, 5:90])))
     part, alone = (
-        sample_field(levels, n_classes=2, priors=Priors(), options=PottsOptions(beta=1.0), plan=PLAN)
+        sample_field(
+            levels, n_classes=2, priors=Priors(), options=PottsOptions(1.0, weights="equal"), plan=PLAN
+        )
         for levels in (inside, cut)
     )
     assert np.isnan(part.probabilities[:, ~domain]).all()

@@ -53,7 +53,9 @@ def log_shares() -> Array:
 def infer(beta: Any, seed: int, draws: int) -> FieldRun:
     plan = Plan("potts", draws, 100, 2, seed=seed, until_converged=False)
     levels = count_levels(as_image(pixels()))
-    return sample_field(levels, n_classes=2, priors=KNOWN, options=PottsOptions(beta), plan=plan)
+    return sample_field(
+        levels, n_classes=2, priors=KNOWN, options=PottsOptions(beta, weights="equal"), plan=plan
+    )
 
 
 class Strip(NamedTuple):

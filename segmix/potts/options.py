@@ -22,7 +22,7 @@ class PottsOptions:
     spacing : "image", tuple of float or None
         Distance of neighbors along each axis; a pair at distance d counts min(spacing) / d times. "image"
         takes the picture's own where it differs from axis to axis; None counts every pair once.
-    weights : "equal" or "infer"
+    weights : "infer" or "equal"
         Whether classes have weights of their own in the prior (an external field), as in a mixture, which is
         what they are at beta 0. At a beta where order sets in, and by pseudo-likelihood, they are equal.
     """
@@ -30,7 +30,7 @@ class PottsOptions:
     beta: Literal["infer", "pseudo"] | float = "infer"
     connectivity: int = 1
     spacing: Literal["image"] | tuple[float, ...] | None = "image"
-    weights: Literal["infer", "equal"] = "equal"
+    weights: Literal["infer", "equal"] = "infer"
 
     @property
     def distances(self) -> tuple[float, ...] | None:
