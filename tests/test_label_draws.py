@@ -164,27 +164,12 @@ def test_places_are_evenly_spaced(n: int, n_chains: int, n_draws: int) -> None:
 
 def test_areas_are_those_of_the_draws(pixels: NDArray[np.uint8]) -> None:
     """With every draw kept, areas from the chains' counts and from the labels are the same numbers."""
-    result = segment(
-        pixels,
-        spatial=PottsOptions(0.85, weights="equal"),
-        draws=60,
-        tune=50,
-        chains=2,
-        keep_labels=120,
-        rng=1,
-    )
+    options: Any = {"spatial": PottsOptions(0.85, weights="equal"), "tune": 50, "chains": 2, "rng": 1}
+    result = segment(pixels, draws=60, keep_labels=120, **options)
     assert result.label_draws is not None
     if result.posterior.n_draws == 60:
         raise AssertionError("this run was to be doubled, which replaces the labels that were kept")
-    result = segment(
-        pixels,
-        spatial=PottsOptions(0.85, weights="equal"),
-        draws=800,
-        tune=50,
-        chains=2,
-        keep_labels=1600,
-        rng=1,
-    )
+    result = segment(pixels, draws=800, keep_labels=1600, doublings=0, **options)
     assert result.label_draws is not None
     assert result.posterior.n_draws == 800
     for area in result.areas():
