@@ -284,7 +284,7 @@ def test_an_interrupted_chain_is_no_result(
         pymc.Normal("means", shape=2)
     starts = [{"means": np.zeros(2)}] * 2
     with pytest.raises(KeyboardInterrupt):
-        nuts._by_pymc(model, starts, draws=5, tune=6, seed=1)
+        nuts._by_pymc(model, starts, nuts.Size(5, 6, 2, 1))
 
 
 def test_other_errors_of_pymc_stay(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,7 +297,7 @@ def test_other_errors_of_pymc_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     with pymc.Model() as model:
         pymc.Normal("means", shape=2)
     with pytest.raises(ValueError, match="a wrong value"):
-        nuts._by_pymc(model, [{"means": np.zeros(2)}], draws=5, tune=6, seed=1)
+        nuts._by_pymc(model, [{"means": np.zeros(2)}], nuts.Size(5, 6, 1, 1))
 
 
 def test_a_broken_nutpie_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
