@@ -42,12 +42,20 @@ def stripes(shape: tuple[int, ...], n_classes: int, *, kind: Any = np.uint8, sca
     return np.rint(np.clip(exact, 0, 63) * scale).astype(kind)
 
 
+def scattered(shape: tuple[int, ...]) -> NDArray[Any]:
+    """Pixels of two classes, three of ten bright, that don't hang together, under noise."""
+    rng = np.random.default_rng(1)
+    return np.clip(np.rint(rng.normal(15 + 30 * (rng.random(shape) < 0.3), 6)), 0, 63).astype(np.uint8)
+
+
 CASES: dict[str, tuple[Any, int, PottsOptions]] = {
-    "inferred, simulated constant": (stripes((12, 15), 2), 2, PottsOptions()),
-    "inferred, tabulated constant": (stripes((40, 41), 2), 2, PottsOptions(connectivity=2)),
+    "inferred, simulated constant": (stripes((12, 15), 2), 2, PottsOptions(weights="equal")),
+    "inferred, tabulated constant": (stripes((40, 41), 2), 2, PottsOptions(connectivity=2, weights="equal")),
+    "weights inferred": (scattered((20, 21)), 2, PottsOptions()),
+    "weights inferred, labels ordered": (stripes((40, 41), 2), 2, PottsOptions()),
     "pseudo-likelihood": (stripes((40, 41), 3), 3, PottsOptions("pseudo")),
     "fixed, three classes": (stripes((40, 41), 3), 3, PottsOptions(0.9)),
-    "volume, inferred": (stripes((6, 7, 8), 2), 2, PottsOptions()),
+    "volume, inferred": (stripes((6, 7, 8), 2), 2, PottsOptions(weights="equal")),
     "general kernel, volume, spacing": (stripes((11, 12, 13), 2), 2, PottsOptions(0.5, 3, (3.0, 1.0, 1.0))),
     "general kernel": (stripes((30, 31), 6), 6, PottsOptions(0.7, 2)),
     "general kernel, volume": (stripes((11, 12, 13), 5), 5, PottsOptions(0.3, 2)),
@@ -462,7 +470,7 @@ def test_spacing_reaches_the_lattice(here: Path) -> None:
 
 
 def test_doublings_have_a_limit(noisy: Path) -> None:
-    hard = [*SPATIAL, "--draws", "8", "--tune", "0"]
+    hard = [*SPATIAL, "--draws", "8", "--tune", "0", "--weights", "equal"]
     for doublings in (0, 2):
         assert run([*hard, "-o", str(doublings), "--doublings", str(doublings)]) == 0
         found = Posterior.load(f"{doublings}/noisy/posterior.nc")
@@ -512,7 +520,7 @@ def test_the_bar_is_on_a_terminal_only(noisy: Path, terminal: bool) -> None:
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     arguments = [argument for argument in SPATIAL if argument != "-q"]
     with subprocess.Popen(
-        command_line(*arguments, "--draws", "4000", "--exactly", "-o", "out"),
+        command_line(*arguments, "--draws", "20000", "--exactly", "-o", "out"),
         stdout=subprocess.PIPE, stderr=writing, env=environment,
     ) as process:  # fmt: skip
         os.close(writing)
