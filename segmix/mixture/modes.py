@@ -17,10 +17,8 @@ MAX_MODES = 12
 N_INSIDE = 4
 NEGLIGIBLE = 20.0  # nats of evidence below the best mode
 AT_PEAK = 0.001  # standard errors, by the Newton decrement
-RIDGE, WIDEST = (
-    1e-6,
-    1e-3,
-)  # least eigenvalues of a precision: of a likelihood, which no prior bends, and else
+# Least eigenvalues of a precision: of a likelihood, which no prior bends, and of a posterior.
+RIDGE, WIDEST = 1e-6, 1e-3
 
 
 class Mode(NamedTuple):
