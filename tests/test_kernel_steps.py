@@ -81,7 +81,7 @@ def _target(values: Array) -> Target:
 
 def test_jumps_of_a_poor_proposal_leave_the_posterior() -> None:
     before, after = jumped(gibbs_kernels.jump, 5000)
-    assert 0.2 < (before != after).all(axis=1).mean() < 0.5
+    assert (before != after).all(axis=1).mean() > 0.2, "few jumps test nothing"
     z = changes(before, after)
     assert np.abs(z).max() < MAX_Z, z
 
