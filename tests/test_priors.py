@@ -1,12 +1,9 @@
 """Prior families against scipy.stats, and the ways to state them."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from scipy import stats
 
-from segmix import fit
 from segmix.errors import InputError, OptionError
 from segmix.imaging.image import as_image
 from segmix.imaging.levels import count_levels
@@ -210,65 +207,3 @@ def test_every_family_has_its_name() -> None:
 def test_means_that_cannot_ascend_are_refused() -> None:
     with pytest.raises(OptionError, match=r"must let them ascend.*order the classes by intensity"):
         Priors(means=Uniform((200.0, 10.0), (210.0, 20.0))).resolve(_observed(), 2)
-
-
-def test_tied_values_without_quantization_have_no_posterior_where_stds_reach_0() -> None:
-    values = np.repeat([50.0, 90.0, 120.0, 150.0, 180.0, 200.0, 230.0], [1, 2, 2, 3, 3, 2, 1])
-    with pytest.raises(
-        OptionError, match=r"tied values \(90 occurs 2 times\) need a prior of stds that keeps"
-    ):
-        fit(values, priors=Priors.lecture(), quantization=None, rng=1)
-    floor = Priors(Normal((110.0, 210.0), 10.0), Uniform(1.0, 100.0))
-    for priors in (floor, Priors.conjugate((110.0, 210.0), 1.0, 3.0, 900.0)):
-        assert fit(values, priors=priors, quantization=None, draws=50, until_converged=False, rng=1).n_draws
-    assert fit(values, priors=Priors.lecture(), draws=50, until_converged=False, rng=1).n_draws
-
-
-CENTERED = Priors(ScaledNormal(90.0, 1.0), Uniform(0.0, 100.0))
-
-
-@pytest.mark.parametrize(
-    ("values", "n_classes", "priors", "message"),
-    [
-        (np.full(9, 90.0), 1, Priors.lecture().stds, r"tied values \(90 occurs 9 times\)"),
-        (np.full(9, 90.0), 1, HalfNormal(5.0), r"tied values \(90 occurs 9 times\)"),
-        (
-            np.arange(80.0, 95.0),
-            2,
-            CENTERED,
-            r"a value at the center of the prior of means \(90 occurs 1 time\)",
-        ),
-        (np.full(9, 90.0), 1, CENTERED, r"at the center of the prior of means \(90 occurs 9 times\)"),
-    ],
-    ids=["constant", "constant half-normal", "centered", "constant centered"],
-)
-def test_a_class_that_may_shrink_to_a_value_has_no_posterior(
-    values: np.ndarray, n_classes: int, priors: Any, message: str
-) -> None:
-    priors = priors if isinstance(priors, Priors) else Priors(stds=priors)
-    with pytest.raises(OptionError, match=message):
-        fit(values, n_classes=n_classes, priors=priors, quantization=None, rng=1)
-
-
-def test_what_cannot_shrink_has_one() -> None:
-    """One class that must hold two values, and ties away from the center of a scaled prior."""
-    options: Any = {"quantization": None, "draws": 50, "until_converged": False, "rng": 1}
-    assert fit(np.repeat([90.0, 95.0], 5), n_classes=1, priors=CENTERED, **options).n_draws
-    away = np.repeat([70.0, 80, 85, 95, 100, 120], 2)
-    assert fit(away, n_classes=2, priors=CENTERED, **options).n_draws
-    with pytest.raises(OptionError, match="tied values"):
-        fit(away, n_classes=2, priors=Priors(stds=CENTERED.stds), **options)
-
-
-def test_the_marginal_likelihood_at_a_small_std_has_the_power_that_decides() -> None:
-    """sigma^(1 - m) of m tied values; of a scaled prior sigma^(-m) at its center, else nothing."""
-    x, stds = np.linspace(-1, 1, 200_001), np.array([0.004, 0.002])
-    for m in (1, 2, 3):
-        plain = [stats.norm.pdf(0.0, x, s) ** m @ np.full(len(x), 1e-5) for s in stds]
-        scaled = [
-            [(stats.norm.pdf(y, x, s) ** m * stats.norm.pdf(x, 0.0, s)) @ np.full(len(x), 1e-5) for s in stds]
-            for y in (0.0, 0.1)
-        ]
-        assert np.log2(plain[1] / plain[0]) == pytest.approx(m - 1, abs=1e-3)
-        assert np.log2(scaled[0][1] / scaled[0][0]) == pytest.approx(m, abs=1e-3)
-        assert scaled[1][1] < 1e-6 * scaled[1][0]

@@ -190,7 +190,8 @@ def check_proper(observed: Observed, priors: ResolvedPriors, source: str) -> Non
     from 0 has no end for m of 2 or more. Where its mean has a prior of width sigma / sqrt(size), it is
     sigma^(-m) for values at that prior's center, and falls like exp(-c / sigma^2) for all others. One class
     holds all values, so that they must be one value. Intervals bound the likelihood, and an inverse-gamma
-    prior falls faster than any power of sigma rises.
+    prior falls faster than any power of sigma rises. Nor does a class shrink to a value that its mean cannot
+    come to.
     """
     shrinking = priors.stds.support[0] <= 0
     if observed.binned or priors.stds.name == "inverse-gamma" or not shrinking.any():
@@ -198,8 +199,7 @@ def check_proper(observed: Observed, priors: ResolvedPriors, source: str) -> Non
     if len(shrinking) == 1 and len(observed.nodes) > 1:
         return
     scaled = priors.means.name == "scaled-normal"
-    centers = priors.means.parameters[0][shrinking]
-    held = np.flatnonzero(np.isin(observed.nodes, centers) if scaled else observed.counts > 1)
+    held = np.flatnonzero(_may_hold_a_class(observed, priors.means, shrinking))
     if not len(held):
         return
     value, times = observed.nodes[held[0]], int(observed.counts[held[0]])
@@ -209,6 +209,22 @@ def check_proper(observed: Observed, priors: ResolvedPriors, source: str) -> Non
         f"need{'s' if scaled else ''} a prior of stds that keeps from 0, got {priors.stds.name} from 0; give "
         "a quantization, a uniform prior with a positive low, or inverse-gamma"
     )
+
+
+def _may_hold_a_class(observed: Observed, means: Family, shrinking: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Values (n_counts,) that one of the classes that may shrink (n_classes,) can shrink to.
+
+    As means ascend, the range of a uniform prior ends where that of a class before it begins or of one after
+    it ends.
+    """
+    if means.name == "scaled-normal":
+        return np.isin(observed.nodes, means.parameters[0][shrinking])
+    low, high = means.support
+    low, high = np.maximum.accumulate(low), np.minimum.accumulate(high[::-1])[::-1]
+    values = observed.nodes[:, None]
+    within = ((low <= values) & (values <= high))[:, shrinking]
+    held: NDArray[np.bool_] = within.any(axis=1) & (observed.counts > 1)
+    return held
 
 
 def _either(names: tuple[str, ...]) -> str:
