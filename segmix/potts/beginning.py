@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..mixture.chains import Stream, generator
 from ..mixture.density import Observed, Parameters, unpack
 from ..mixture.modes import find_modes, fit_em
+from ..mixture.priors import ResolvedPriors
 from ..mixture.starts import centers_of
 from .chains import FIRST_BETA, Beginning, Problem
 from .lattice import Lattice
@@ -28,9 +29,9 @@ MAX_PIXELS = 1 << 19  # of a larger picture every second or third pixel, and so 
 
 
 def find_beginning(problem: Problem, *, seed: int) -> Beginning:
-    """The classes and beta of the labels z with the highest p(y | z) p(z), p(z) by pseudo-likelihood.
+    """The classes and beta with the highest p(y | z) p(z) p(means, stds), p(z) by pseudo-likelihood.
 
-    Labels are the mixture's, whose classes are the mixture's own, and those of smoothed pictures, whose
+    Labels z are the mixture's, whose classes are the mixture's own, and those of smoothed pictures, whose
     classes are the moments of their pixels. Beta, where it is inferred, is at most where order sets in: from
     there labels still move.
     """
@@ -49,10 +50,18 @@ def find_beginning(problem: Problem, *, seed: int) -> Beginning:
         theta = np.append(np.zeros(n_classes - 1), beta or 0.0)
         theta = pilot.mode(labels, theta, fixed_beta=beta is not None)
         fit = pilot.log_likelihood(labels, theta) - float(found.weights @ np.log(found.stds))
+        classes = mixture if is_mixture else found
+        fit = inside.sum() * fit + _log_prior(problem.target.priors, classes)
         if fit > best_fit:
-            first = min(float(theta[-1]), critical) if beta is None else beta
-            best, best_fit = Beginning(mixture if is_mixture else found, first), fit
+            best = Beginning(classes, min(float(theta[-1]), critical) if beta is None else beta)
+            best_fit = fit
     return best
+
+
+def _log_prior(priors: ResolvedPriors, classes: Parameters) -> float:
+    """Of means and stds, weights being whatever they are."""
+    equal = np.full((1, len(classes.means)), 1 / len(classes.means))
+    return float(priors.log_density(equal, classes.means[None], classes.stds[None])[0])
 
 
 def _thinned(problem: Problem) -> tuple[Lattice, Array, NDArray[np.bool_]]:
