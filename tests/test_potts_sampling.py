@@ -13,6 +13,8 @@ from segmix.errors import OptionError
 from segmix.imaging.image import as_image
 from segmix.imaging.levels import count_levels
 from segmix.mixture.plan import Plan
+from segmix.potts.beginning import find_beginning
+from segmix.potts.chains import pose
 from segmix.potts.lattice import Lattice
 from segmix.potts.options import PottsOptions
 from segmix.potts.philox import keys_of
@@ -75,6 +77,31 @@ def test_a_simulated_field_is_found(noisy: Any) -> None:
     threshold = (labels != (pixels > 120)).mean()
     assert errors[0] < 0.4 * threshold
     assert abs(errors[0] - errors[1]) < 0.02 * errors[1] + 0.001
+
+
+def test_classes_under_much_noise_are_found_by_every_chain() -> None:
+    """One sd apart, one pixel of twenty bright: of single pixels the mixture tells nothing of this."""
+    labels = field_of((256, 256), 1.0, 2, seed=3)
+    labels = labels if labels.mean() < 0.5 else 1 - labels
+    assert labels.mean() < 0.1
+    pixels = picture(labels, (118.0, 138.0), 20.0, np.random.default_rng(5))
+    found = run(pixels, draws=300, tune=100)
+    later = found.run.steps.select(slice(200, None))
+    assert np.abs(later.weights[..., 1].mean(axis=1) - labels.mean()).max() < 0.02
+    assert np.abs(later.means.mean(axis=1) - [118.0, 138.0]).max() < 5
+    assert (found.probabilities.argmax(axis=0) != labels).mean() < 0.95 * labels.mean()
+
+
+@pytest.mark.parametrize(("shape", "bright"), [((96, 96), 0.3), ((900, 800), 0.3), ((24, 24, 24), 0.3)])
+def test_strangers_begin_at_their_mixture(shape: tuple[int, ...], bright: float) -> None:
+    rng = np.random.default_rng(1)
+    pixels = picture((rng.random(shape) < bright).astype(np.uint8), (90.0, 150.0), 20.0, rng)
+    problem = pose(
+        count_levels(as_image(pixels)), n_classes=2, priors=Priors(), options=PottsOptions(1.0), seed=1
+    )
+    begun = find_beginning(problem._replace(beta=None), seed=1)
+    assert np.abs(begun.parameters.means - [90, 150]).max() < 3
+    assert begun.beta < 0.1
 
 
 @pytest.mark.parametrize(("weights", "prior"), [("equal", Dirichlet(1e6)), ("infer", Dirichlet(1.0))])

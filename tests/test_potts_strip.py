@@ -116,8 +116,8 @@ def test_labels_and_beta_are_the_transfer_matrix_ones() -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faulty_sweeps_find_others(fault: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Sweeps, "sweep", fault)
-    scores, square = distances(N_RUNS // 2)
-    assert np.abs(scores).max() > t.isf(norm.sf(MAX_Z), N_RUNS // 2 - 1) or square > 6, (scores, square)
+    scores, square = distances(N_RUNS)
+    assert np.abs(scores).max() > t.isf(norm.sf(MAX_Z), N_RUNS - 1) or square > 6, (scores, square)
 
 
 @pytest.mark.parametrize(("step", "right"), [(gibbs, True), (pairs, False), (biased, False)])

@@ -57,7 +57,7 @@ def random_starts(observed: Observed, n_classes: int, n: int, *, rng: np.random.
 def _scattered(observed: Observed, n_classes: int, n: int, rng: np.random.Generator) -> Parameters:
     reached = np.cumsum(observed.counts) / observed.counts.sum()
     place = np.searchsorted(reached, rng.random((n, n_classes)))
-    means = _centers(observed)[np.minimum(place, len(reached) - 1)]
+    means = centers_of(observed)[np.minimum(place, len(reached) - 1)]
     low, high = observed.span
     stds = (high - low) * 10 ** rng.uniform(-2.5, -0.4, (n, n_classes))
     return Parameters(rng.dirichlet(np.full(n_classes, 2.0), n), means, stds)
@@ -67,7 +67,7 @@ def _neighbors(observed: Observed, n_classes: int, n: int, rng: np.random.Genera
     shares = rng.dirichlet(np.ones(n_classes), n)
     shares[0] = 1 / n_classes
     cuts = np.concatenate([np.zeros((n, 1)), np.cumsum(shares, axis=1)], axis=1)
-    values, counts = _centers(observed), observed.counts
+    values, counts = centers_of(observed), observed.counts
     reached = np.concatenate([[0.0], np.cumsum(counts)]) / counts.sum()
     part = np.diff(np.minimum(cuts[:, 1:, None], reached[None, None]), axis=2) - np.diff(
         np.minimum(cuts[:, :-1, None], reached[None, None]), axis=2
@@ -81,7 +81,7 @@ def _neighbors(observed: Observed, n_classes: int, n: int, rng: np.random.Genera
     return Parameters(np.maximum(shares, 1e-3), means + spread, np.sqrt(variance + floor**2))
 
 
-def _centers(observed: Observed) -> Array:
+def centers_of(observed: Observed) -> Array:
     """An intensity for each count; the finite edge of an open interval."""
     if not observed.binned:
         return observed.nodes

@@ -13,9 +13,8 @@ from ..errors import OptionError
 from ..imaging.levels import Levels
 from ..mixture.chains import Steps, Stream, generator, generator_at, state_of
 from ..mixture.class_kernels import Model
-from ..mixture.density import Parameters, Target, observe, unpack
+from ..mixture.density import Parameters, Target, observe
 from ..mixture.gibbs import model_of
-from ..mixture.modes import find_modes
 from ..mixture.priors import Priors
 from .external import ExternalField, log_weights
 from .fields import FieldState
@@ -30,12 +29,12 @@ from .sweeps import UNSEEN, Planes, Sweeps
 
 Array = NDArray[np.float64]
 
-WARM_SWEEPS = 5  # of labels alone, before anything else moves
-FIRST_BETA = 0.5
+FIRST_BETA = 0.5  # where nothing tells a better one
+WARM_SWEEPS = 20  # of labels alone, before anything else moves
 SEEN_EVERY = 4  # sweeps between two additions to the pixels' probabilities
 MAX_SEEN = 1 << 16  # additions that a counter holds
 EMPTY = 1e-12  # the weight of a class without pixels, where a logarithm is taken
-STARTS = ("mixture", "random", "one class")
+STARTS = ("likely", "random", "one class")
 
 
 class Problem(NamedTuple):
@@ -97,19 +96,26 @@ def _pseudo_of(lattice: Lattice, n_classes: int) -> tuple[PseudoLikelihood, Stat
     return PseudoLikelihood(states.agreements, highest_beta(lattice, n_classes)), states
 
 
+class Beginning(NamedTuple):
+    """Where chains begin, beside their labels."""
+
+    parameters: Parameters
+    beta: float
+
+
 class FieldChain:
     """One chain: labels, means, stds and beta, and the generators they are drawn with.
 
-    It begins at the mixture's parameters, or goes on from where it stood.
+    It begins anew, or goes on from where it stood.
     """
 
     keeper: Keeper | None = None  # is shown the labels of every step
     free = True  # whether weights and beta are drawn
 
-    def __init__(self, problem: Problem, start: Parameters | FieldState, *, seed: int, number: int) -> None:
-        begins = isinstance(start, Parameters)
+    def __init__(self, problem: Problem, start: Beginning | FieldState, *, seed: int, number: int) -> None:
+        begins = isinstance(start, Beginning)
         state = (
-            first_state(problem, start, seed=seed, number=number) if isinstance(start, Parameters) else start
+            first_state(problem, start, seed=seed, number=number) if isinstance(start, Beginning) else start
         )
         self.problem, self.number = problem, state.number
         self.keys = keys_of(seed, Stream.LABELS, number)
@@ -233,35 +239,29 @@ def class_shares(target: Target, means: Array, stds: Array) -> Array:
     return np.ascontiguousarray(shares[:, observed.columns].T)
 
 
-def first_state(problem: Problem, start: Parameters, *, seed: int, number: int) -> FieldState:
-    """Where a chain begins: the mixture's parameters, and labels unlike those of the next chains."""
+def first_state(problem: Problem, start: Beginning, *, seed: int, number: int) -> FieldState:
+    """Where a chain begins, its labels unlike those of the next chains."""
     return FieldState(
         number=0,
         n_seen=0,
-        beta=FIRST_BETA if problem.beta is None else problem.beta,
+        beta=start.beta,
         generator=state_of(generator(seed, Stream.FIELD, number)),
-        means=start.means,
-        stds=start.stds,
+        means=start.parameters.means,
+        stds=start.parameters.stds,
         logits=np.zeros(problem.n_classes),
         labels=_first_labels(problem, start, STARTS[number % len(STARTS)], seed=seed, number=number),
     )
 
 
-def _first_labels(problem: Problem, start: Parameters, how: str, *, seed: int, number: int) -> Planes:
-    """Labels far apart from chain to chain: the mixture's, random ones, all of the largest class."""
+def _first_labels(problem: Problem, start: Beginning, how: str, *, seed: int, number: int) -> Planes:
+    """Labels far apart from chain to chain: the likely ones, random ones, all of the largest class."""
     sweeps, shape = problem.sweeps, problem.sweeps.lattice.shape
     if how == "one class":
-        return sweeps.lay_out(np.full(shape, start.weights.argmax(), np.uint8))
+        return sweeps.lay_out(np.full(shape, start.parameters.weights.argmax(), np.uint8))
     if how == "random":
         rng = generator(seed, Stream.FIELD_START, number)
         return sweeps.lay_out(rng.integers(0, problem.n_classes, shape, dtype=np.uint8))
-    best = class_shares(problem.target, start.means, start.stds).argmax(axis=1).astype(np.uint8)
-    labels: Planes = best[sweeps.codes]
+    shares = class_shares(problem.target, start.parameters.means, start.parameters.stds)
+    labels: Planes = shares.argmax(axis=1).astype(np.uint8)[sweeps.codes]
     labels[sweeps.lay_out(np.zeros(shape, np.uint8)) == OUTSIDE] = OUTSIDE
     return labels
-
-
-def start_parameters(problem: Problem, *, seed: int) -> Parameters:
-    """The mixture's best mode, labels being strangers to each other: (n_classes,) each."""
-    mode = find_modes(problem.target, problem.n_classes, rng=generator(seed, Stream.MODES))[0]
-    return unpack(mode.point)

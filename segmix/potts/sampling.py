@@ -14,7 +14,8 @@ from ..mixture.plan import Plan, check_classes
 from ..mixture.priors import Priors
 from ..mixture.sampling import Run
 from .anchors import AnchorSearch
-from .chains import FieldChain, Problem, pose, start_parameters
+from .beginning import find_beginning
+from .chains import FieldChain, Problem, pose
 from .fields import Fields
 from .keeping import keepers
 from .options import PottsOptions
@@ -79,7 +80,7 @@ def sample_field(
     """
     check_classes(levels, n_classes, source)
     problem = pose(levels, n_classes=n_classes, priors=priors, options=options, seed=plan.seed)
-    start = start_parameters(problem, seed=plan.seed)
+    start = find_beginning(problem, seed=plan.seed)
     each = [FieldChain(problem, start, seed=plan.seed, number=i) for i in range(plan.chains)]
     chains = FieldChains(problem, options, each)
     labels = None if keep_labels is None else np.empty((keep_labels, *levels.index.shape), np.uint8)
