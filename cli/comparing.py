@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from segmix.comparison import Row, compare, format_comparison
-from segmix.fitting import Data, checked, load
+from segmix.comparison import Row, check_methods, compare, format_comparison
+from segmix.fitting import checked
+from segmix.loading import Data, load
 from segmix.record import to_json
 
 from .console import Console
@@ -31,6 +32,7 @@ def run_compare(
     key = draw_seed() if seed is None else seed
     width: Any = parse_quantization(quantization)
     priors, steps = checked(parse_prior(prior)), parse_steps(preprocess)
+    methods = check_methods(methods)
     console.announce_compilation()
     asked = read_options(*reading)
     data = load(path, n_classes=n_classes, quantization=width, preprocess=steps, column=column, reading=asked)

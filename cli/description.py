@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from segmix import Image, Levels, count_levels, read_image
 from segmix.errors import InputError, printable
+from segmix.imaging.image import summed
 from segmix.mixture.plan import check_classes
 
 SPIKE = 8.0
@@ -69,7 +70,7 @@ def suggest(image: Image, levels: Levels, *, page: int | None) -> str | None:
         words += ["--page", str(page)]
     limits = [_limit(image, levels, end) for end in (0, 1)]
     if limits != list(image.limits):
-        words += ["--limits", ",".join("none" if limit is None else f"{limit:.10g}" for limit in limits)]
+        words += ["--limits", ",".join(_end_text(limit, image.offset) for limit in limits)]
     return " ".join(words)
 
 
@@ -134,6 +135,13 @@ def _limit(image: Image, levels: Levels, end: int) -> float | None:
     counted = _counted(image)
     extreme = float(counted.max() if end else counted.min())
     return image.limits[end] if extreme in [value for value, _ in levels.lone] else extreme
+
+
+def _end_text(limit: float | None, offset: int | float) -> str:
+    """Write an end as --limits takes it, in the units of the file."""
+    if limit is None:
+        return "none"
+    return str(summed(limit, offset)) if offset else f"{limit:.10g}"
 
 
 def _bright_fraction(levels: Levels) -> float:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from segmix.cautions import caution_fit
 from segmix.checkpoints import Checkpoints
 from segmix.errors import InputError, OptionError, printable
-from segmix.fitting import Data, checked, load, sample, save_fit
+from segmix.fitting import checked, sample, save_fit
+from segmix.loading import Data, load
 from segmix.mixture.plan import RESUMABLE, Plan
 from segmix.posterior import Posterior
 from segmix.potts.fields import Fields

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .errors import ConvergenceWarning, InputError, OptionError, check_whole
-from .fitting import Data, checked, preprocessed, sample, sample_spatial, seed_of
+from .fitting import checked, sample, sample_spatial, seed_of
 from .imaging.image import Image, as_image
 from .imaging.levels import Quantization, count_levels
 from .imaging.reading import options_of
+from .loading import Data, preprocessed
 from .mixture.chains import Watch
 from .mixture.plan import DOUBLINGS, SPATIAL, Plan, Sampler, check_classes
 from .mixture.priors import Priors
@@ -124,7 +125,8 @@ def segment(
     n_classes = int(n_classes)
     labels = foreground_labels(foreground, n_classes)
     reading = options_of(original, processed, quantization)
-    data, pixels, drawn = Data(levels, original.source, options=reading), None, None
+    data = Data(levels, original.source, options=reading, offset=processed.offset)
+    pixels, drawn = None, None
     if potts:
         if keep_labels is not None:
             check_keeping(keep_labels, n_pixels=processed.n_pixels, n_draws=chains * draws)

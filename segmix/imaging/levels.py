@@ -182,7 +182,8 @@ def _checked(quantization: object) -> Quantization:
     width = _as_float(quantization) if number else np.nan
     if not 0 < width < np.inf:
         raise OptionError(
-            f"quantization must be 'auto', None or a positive width of a level, got {quantization!r}"
+            f"quantization must be 'auto', None or a positive width of a level, got {quantization!r}; "
+            "leave it out if unsure"
         )
     return width
 
@@ -200,8 +201,10 @@ def _group(image: Image, encoded: Encoded, quantization: Quantization) -> Levels
     low, high = (-np.inf if image.limits[0] is None else image.limits[0]), image.limits[1]
     high = np.inf if high is None else high
     if values[0] > high or values[-1] < low:
+        of = f", all counted from {image.offset}" if image.offset else ""
         raise OptionError(
             f"limits must hold some of the intensities ({values[0]:g} to {values[-1]:g}), got {image.limits}"
+            f"{of}; give the ends at which the detector saturates, or none"
         )
     open_ends = (
         bool(values[0] <= low) or encoded.beyond[0],
@@ -235,12 +238,13 @@ def _merge(
     if len(values) > 1 and width > 2 * (values[-1] - values[0]):
         raise OptionError(
             f"quantization must be at most twice the range of the intensities "
-            f"({values[0]:g} to {values[-1]:g}), got {width:g}"
+            f"({values[0]:g} to {values[-1]:g}), got {width:g}; give the unit in which they were recorded"
         )
     if width < 1e-9 * (values[-1] - values[0]):
         raise OptionError(
             f"quantization must be at least 1e-9 of the range of the intensities "
-            f"({values[0]:g} to {values[-1]:g}), got {width:g}"
+            f"({values[0]:g} to {values[-1]:g}), got {width:g}; give the unit in which they were recorded, "
+            "or None (--quantization none)"
         )
     position = np.rint((values - values[0]) / base).astype(np.int64)
     merge = max(1, round(width / base))

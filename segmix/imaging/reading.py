@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import InputError, OptionError
 from .guard import MAX_PIXELS
-from .image import Domain, Image, Limits, as_image
+from .image import Domain, Image, Limits, as_image, counted_limits
 from .levels import Quantization
 
 
@@ -29,7 +29,9 @@ class Reading(NamedTuple):
 
             data = read_image(data, page=self.page, max_pixels=self.max_pixels)
         image = as_image(data, domain=self.domain)
-        return image if self.limits is None else replace(image, limits=self.limits)
+        if self.limits is None:
+            return image
+        return replace(image, limits=counted_limits(self.limits, image.offset))
 
     def refuse(self, source: str) -> None:
         """Raise OptionError if anything is asked that a row of values has not."""
@@ -59,7 +61,8 @@ def read_domain(path: str, *, max_pixels: int = MAX_PIXELS) -> Domain:
 def options_of(original: Image, processed: Image, quantization: Quantization) -> dict[str, Any]:
     """What repeats the reading of a picture, ready for JSON."""
     domain = original.domain
-    return {
+    known = {"offset": original.offset} if original.offset else {}
+    return known | {
         "quantization": plain_width(quantization),
         "page": original.page,
         "preprocess": list(processed.steps),
