@@ -154,6 +154,8 @@ def _finish(
     whole = segmentation_of(posterior, foreground=foreground) if foreground else None
     if whole:
         whole.save(target, overwrite=output.overwrite)
+        for note in whole.image.notes:
+            console.note(f"{path}: {note}")
     else:
         save_fit(posterior, target, overwrite=output.overwrite, keep=[path], plan=plan)
     if checkpoints:

@@ -55,7 +55,7 @@ def caution_fit(posterior: Posterior) -> list[str]:
     return find_cautions(posterior, (), steps_of(posterior))
 
 
-def steps_of(posterior: Posterior) -> Sequence[str]:
+def steps_of(posterior: Posterior) -> tuple[str, ...]:
     """Return the preprocessing of the picture that was fitted."""
     return tuple(map(str, posterior.options.get("preprocess", ())))
 

@@ -46,6 +46,9 @@ class Reading(NamedTuple):
 
 AS_IT_IS = Reading()
 
+REBUILT = "the picture is rebuilt from the levels of its posterior"
+"""A note on an image whose pixels, their type and their digest need not be those of the file."""
+
 
 def read_domain(path: str, *, max_pixels: int = MAX_PIXELS) -> Domain:
     """Return True where the picture is not zero; a palette's colors say nothing of its indexes."""
