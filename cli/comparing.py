@@ -38,6 +38,8 @@ def run_compare(
     data = load(path, n_classes=n_classes, quantization=width, preprocess=steps, column=column, reading=asked)
     for note in data.notes:
         console.note(f"{path}: {note}")
+    for caution in data.levels.cautions if data.options.get("preprocess") is not None else ():
+        console.warning(f"{path}: {caution}")
     rows = compare(data, n_classes=n_classes, priors=priors, methods=methods, draws=draws, seed=key)
     if as_json:
         console.result(to_json(_record(path, rows, data), one_line=True))

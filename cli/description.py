@@ -121,7 +121,8 @@ def _saturation(limit: float | None, counted: NDArray[Any], end: int) -> dict[st
 def _saturation_text(found: dict[str, float] | None) -> str:
     if found is None:
         return "open"
-    return f"{found['pixels']} pixels at {found['at']:g} ({100 * found['fraction']:.3g} %)"
+    unit = "pixel" if found["pixels"] == 1 else "pixels"
+    return f"{found['pixels']} {unit} at {found['at']:g} ({100 * found['fraction']:.3g} %)"
 
 
 def _limit(image: Image, levels: Levels, end: int) -> float | None:
@@ -145,11 +146,14 @@ def _end_text(limit: float | None, offset: int | float) -> str:
 
 
 def _bright_fraction(levels: Levels) -> float:
-    """Return the fraction of pixels above the threshold of Otsu (1979), 0 for a single level."""
+    """Fraction of pixels above the threshold of Otsu (1979), lone values apart; 0 for a single level."""
     if levels.n_levels == 1:
         return 0.0
-    above = 1 - np.cumsum(levels.counts)[:-1] / levels.n_pixels
-    total = levels.counts @ levels.values / levels.n_pixels
-    mean_below: NDArray[np.float64] = np.cumsum(levels.counts * levels.values)[:-1] / levels.n_pixels
+    lone = [value > levels.values[levels.n_levels // 2] for value, _ in levels.lone]
+    inner = slice(int(False in lone), levels.n_levels - (True in lone))
+    values, shares = levels.values[inner], levels.counts[inner] / levels.counts[inner].sum()
+    above = 1 - np.cumsum(shares)[:-1]
+    total = shares @ values
+    mean_below: NDArray[np.float64] = np.cumsum(shares * values)[:-1]
     between = (total * (1 - above) - mean_below) ** 2 / (above * (1 - above))
     return float(above[between.argmax()])

@@ -15,7 +15,7 @@ from .parsing import parse_limits
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy"}
 SUFFIXES |= {".pbm", ".pgm", ".ppm", ".pnm"}
-NO_FOLDERS = SUFFIXES | {".nc", ".json", ".csv"}
+NO_FOLDERS = SUFFIXES | {".nc", ".json", ".csv", ".svg", ".pdf"}
 
 
 @dataclass(frozen=True)
@@ -175,5 +175,7 @@ def _read_domain(path: str | None, *, max_pixels: int) -> Any:
         return None
     from segmix.imaging.reading import read_domain as read
 
+    if not path:
+        raise OptionError("--domain must name a file, got ''; give for example mask.png")
     check_input(path)
     return read(path, max_pixels=max_pixels)

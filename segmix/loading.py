@@ -53,7 +53,7 @@ def load(
         image = preprocessed(original, preprocess)
         levels = count_levels(image, quantization=quantization)
         check_classes(levels, n_classes, image.source)
-        options = options_of(original, image, quantization)
+        options = options_of(original, image, quantization, levels)
         return Data(
             levels, image.source, notes=(*image.notes, *levels.notes), options=options, offset=image.offset
         )

@@ -113,7 +113,7 @@ def _describe_image(original: Image, image: Image, levels: Levels) -> dict[str, 
         "pixels_left_out": image.n_pixels - levels.n_pixels,
         "clipped_low": int(levels.counts[0]) if levels.open_ends[0] else 0,
         "clipped_high": int(levels.counts[-1]) if levels.open_ends[1] else 0,
-        "notes": [*image.notes, *levels.cautions],
+        "notes": list(image.notes),
         "preprocess": list(image.steps),
     }
 

@@ -125,7 +125,7 @@ def segment(
     check_classes(levels, n_classes, original.source)
     n_classes = int(n_classes)
     labels = foreground_labels(foreground, n_classes)
-    reading = options_of(original, processed, quantization)
+    reading = options_of(original, processed, quantization, levels)
     reading |= {} if keep_labels is None else {"keep_labels": int(keep_labels)}
     data = Data(levels, original.source, options=reading, offset=processed.offset)
     pixels, drawn = None, None

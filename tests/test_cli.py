@@ -324,7 +324,7 @@ def test_info_tells_the_type_in_the_file(here, capsys):
 
 def test_a_value_that_may_stand_for_no_data_is_told_everywhere(here, capsys):
     pixels = np.random.default_rng(1).normal(60, 9, (40, 40)).astype(np.float32)
-    pixels[20:] += 100
+    pixels[24:] += 100
     pixels[:4] = -3.4028235e38
     np.save("gaps.npy", pixels)
     assert run(["info", "gaps.npy"]) == 0
@@ -333,10 +333,15 @@ def test_a_value_that_may_stand_for_no_data_is_told_everywhere(here, capsys):
     assert "--limits" not in out  # no detector saturates there
     assert run(["segment", "gaps.npy", "-o", "out", "-k", "3", *FEW]) in (0, 3)
     err = capsys.readouterr().err
-    assert "segmix: note: gaps.npy: -3.40282e+38 holds 10.0% of the pixels, far from all others" in err
+    assert "segmix: warning: gaps.npy: -3.40282e+38 holds 10.0% of the pixels, far from all others" in err
     assert "codes" not in err
-    image = json.loads(Path("out/gaps/summary.json").read_text())["image"]
-    assert image["notes"][-1].startswith("-3.40282e+38 holds")
+    assert "--foreground" not in out
+    for command in ("fit", "segment"):
+        again = [command, "gaps.npy", "-o", command, "-k", "3", "-q", *FEW]
+        assert run(again) in (0, 3)
+        assert "warning: gaps.npy: -3.40282e+38 holds" in capsys.readouterr().err
+        cautions = json.loads(Path(command, "gaps/summary.json").read_text())["cautions"]
+        assert cautions[0].startswith("-3.40282e+38 holds")
 
 
 def test_limits_hold_for_a_picture_far_from_zero_and_a_prior_of_its_means_is_refused(here, capsys, errors):

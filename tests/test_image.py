@@ -315,3 +315,20 @@ def test_steps_that_change_the_units_take_the_offset_away():
         assert preprocess(image, [step]).offset == 0
     for step in ("gaussian:1", "median:1", "crop:0,0,9,9"):
         assert preprocess(image, [step]).offset == image.offset
+
+
+def test_a_sparse_domain_decides_what_is_counted_from():
+    pixels = np.zeros((600, 600))
+    pixels[:4, :40] = 1e15 + _two_classes()[:4, :40]
+    image = as_image(pixels, domain=pixels > 0)
+    assert image.offset > 9e14
+    assert count_levels(image).n_pixels == 160
+
+
+def test_what_is_masked_in_a_domain_is_out():
+    domain = np.ma.masked_array(np.ones((3, 4), bool), np.arange(12).reshape(3, 4) < 5)
+    assert as_image(np.arange(12).reshape(3, 4), domain=domain).domain.sum() == 7
+
+
+def test_one_method_may_be_named_by_itself():
+    assert [row.method for row in compare(_two_classes(), methods="kmeans")] == ["kmeans"]

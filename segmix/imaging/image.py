@@ -267,7 +267,7 @@ def check_domain(domain: NDArray[Any], shape: tuple[int, ...]) -> None:
 
 def _as_domain(domain: ArrayLike) -> NDArray[Any]:
     try:
-        return np.asarray(domain)
+        return np.ma.filled(domain, False) if np.ma.isMaskedArray(domain) else np.asarray(domain)
     except ValueError as error:
         raise InputError(f"domain must be an array ({error}); make all rows of one length") from None
 

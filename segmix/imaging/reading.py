@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ..errors import InputError, OptionError
 from .guard import MAX_PIXELS
 from .image import Domain, Image, Limits, as_image, counted_limits
-from .levels import Quantization
+from .levels import Levels, Quantization
 
 
 class Reading(NamedTuple):
@@ -61,10 +61,13 @@ def read_domain(path: str, *, max_pixels: int = MAX_PIXELS) -> Domain:
     return domain
 
 
-def options_of(original: Image, processed: Image, quantization: Quantization) -> dict[str, Any]:
+def options_of(
+    original: Image, processed: Image, quantization: Quantization, levels: Levels
+) -> dict[str, Any]:
     """What repeats the reading of a picture, ready for JSON."""
     domain = original.domain
-    known = {"offset": original.offset} if original.offset else {}
+    known: dict[str, Any] = {"offset": original.offset} if original.offset else {}
+    known |= {"cautions": list(levels.cautions)} if levels.cautions else {}
     return known | {
         "quantization": plain_width(quantization),
         "page": original.page,
