@@ -71,6 +71,8 @@ def check_input(path: str) -> None:
     """
     if os.path.exists(path):
         return
+    if not path:
+        raise OptionError("the input must name a file, got an empty name; give the name of a file")
     if path == "-":
         raise InputError(
             "-: standard input is not read; write it to a file and give that (./- is a file of this name)"
