@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segmix.errors import InputError, OptionError
+from segmix.errors import InputError, OptionError, SegmixError
 from segmix.imaging.guard import open_regular, shown
 from segmix.targets import is_result
 
@@ -179,5 +179,8 @@ def _read_domain(path: str | None, *, max_pixels: int) -> Any:
 
     if not path:
         raise OptionError("--domain must name a file, got ''; give for example mask.png")
-    check_input(path)
-    return read(path, max_pixels=max_pixels)
+    try:
+        check_input(path)
+        return read(path, max_pixels=max_pixels)
+    except SegmixError as error:
+        raise type(error)(f"--domain: {error}") from error

@@ -181,3 +181,9 @@ def test_an_empty_domain_and_a_figure_for_a_folder_are_refused(picture: Path, er
     for name in ("out.svg", "out.pdf"):
         assert run([command, "cells.png", "-o", name]) == 2
         assert "--output must name a folder" in errors()[-1]
+
+
+@pytest.mark.parametrize("command", ["segment", "fit"])
+def test_a_domain_that_is_missing_is_told_as_one(picture: Path, errors, command: str) -> None:
+    assert run([command, "cells.png", "-o", "out", "--domain", "no.png"]) == 1
+    assert "--domain: no.png: no such file" in errors()[-1]
