@@ -3,7 +3,7 @@
 import traceback
 import warnings
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from segmix.errors import OptionError, SegmixError, printable
@@ -11,12 +11,11 @@ from segmix.targets import check_place, check_target
 
 from .console import Console, Show
 from .failures import DONE, FAILED, UNCONVERGED, USAGE, tell, tell_warnings
-from .inputs import Job, check_input, plan_jobs, read_domain
+from .inputs import Job, check_input, plan_jobs, read_options
 from .interruptions import interruptions
 from .parsing import (
     draw_seed,
     parse_foreground,
-    parse_limits,
     parse_prior,
     parse_quantization,
     parse_spatial,
@@ -102,12 +101,11 @@ class _Batch:
         self.jobs = plan_jobs(request.images, request.output)
         check_place(request.output)
         self.keep = [*(job.source for job in self.jobs), request.prior, request.domain or request.prior]
-        self.limits = None if request.limits is None else parse_limits(request.limits)
         self.model = _model(request)
         self.seed = draw_seed() if request.seed is None else request.seed
         self.seed_is_told = request.seed is not None
         self.misused = 0  # pictures that failed by an option
-        self.domain = read_domain(request.domain, max_pixels=request.max_pixels)
+        self.reading = read_options(request.page, request.limits, request.domain, request.max_pixels)
 
     def run(self) -> int:
         """Do every job and return the exit status."""
@@ -141,17 +139,15 @@ class _Batch:
 
     def _segment(self, job: Job, show: Show) -> "Segmentation":
         """Read, segment and write one picture."""
-        from segmix import read_image, segment
+        from segmix import segment
 
         overwrite = self.request.overwrite
         check_input(job.source)
         check_target(job.target, overwrite=overwrite, keep=self.keep)
         checkpoints = self._checkpoints(job)
-        image = read_image(job.source, page=self.request.page, max_pixels=self.request.max_pixels)
-        if self.limits is not None:
-            image = replace(image, limits=self.limits)
+        image = self.reading.open(job.source)
         with self._watched(job, checkpoints, show) as watch:
-            result = segment(image, domain=self.domain, rng=self.seed, watch=watch, **self.model)
+            result = segment(image, rng=self.seed, watch=watch, **self.model)
         interruptions.check()
         result.save(job.target, overwrite=overwrite)
         if checkpoints:

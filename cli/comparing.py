@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from segmix.comparison import Row, compare, format_comparison
-from segmix.fitting import Data, checked, load
+from segmix.comparison import Row, check_methods, compare, format_comparison
+from segmix.fitting import checked
+from segmix.loading import Data, load
 from segmix.record import to_json
 
 from .console import Console
@@ -31,11 +32,14 @@ def run_compare(
     key = draw_seed() if seed is None else seed
     width: Any = parse_quantization(quantization)
     priors, steps = checked(parse_prior(prior)), parse_steps(preprocess)
+    methods = check_methods(methods)
     console.announce_compilation()
     asked = read_options(*reading)
     data = load(path, n_classes=n_classes, quantization=width, preprocess=steps, column=column, reading=asked)
     for note in data.notes:
         console.note(f"{path}: {note}")
+    for caution in data.levels.cautions if data.options.get("preprocess") is not None else ():
+        console.warning(f"{path}: {caution}")
     rows = compare(data, n_classes=n_classes, priors=priors, methods=methods, draws=draws, seed=key)
     if as_json:
         console.result(to_json(_record(path, rows, data), one_line=True))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from segmix import Image, Levels, count_levels, read_image
 from segmix.errors import InputError, printable
+from segmix.imaging.image import summed
 from segmix.mixture.plan import check_classes
 
 SPIKE = 8.0
@@ -69,7 +70,7 @@ def suggest(image: Image, levels: Levels, *, page: int | None) -> str | None:
         words += ["--page", str(page)]
     limits = [_limit(image, levels, end) for end in (0, 1)]
     if limits != list(image.limits):
-        words += ["--limits", ",".join("none" if limit is None else f"{limit:.10g}" for limit in limits)]
+        words += ["--limits", ",".join(_end_text(limit, image.offset) for limit in limits)]
     return " ".join(words)
 
 
@@ -120,7 +121,8 @@ def _saturation(limit: float | None, counted: NDArray[Any], end: int) -> dict[st
 def _saturation_text(found: dict[str, float] | None) -> str:
     if found is None:
         return "open"
-    return f"{found['pixels']} pixels at {found['at']:g} ({100 * found['fraction']:.3g} %)"
+    unit = "pixel" if found["pixels"] == 1 else "pixels"
+    return f"{found['pixels']} {unit} at {found['at']:g} ({100 * found['fraction']:.3g} %)"
 
 
 def _limit(image: Image, levels: Levels, end: int) -> float | None:
@@ -136,12 +138,22 @@ def _limit(image: Image, levels: Levels, end: int) -> float | None:
     return image.limits[end] if extreme in [value for value, _ in levels.lone] else extreme
 
 
+def _end_text(limit: float | None, offset: int | float) -> str:
+    """Write an end as --limits takes it, in the units of the file."""
+    if limit is None:
+        return "none"
+    return str(summed(limit, offset)) if offset else f"{limit:.10g}"
+
+
 def _bright_fraction(levels: Levels) -> float:
-    """Return the fraction of pixels above the threshold of Otsu (1979), 0 for a single level."""
+    """Fraction of pixels above the threshold of Otsu (1979), lone values apart; 0 for a single level."""
     if levels.n_levels == 1:
         return 0.0
-    above = 1 - np.cumsum(levels.counts)[:-1] / levels.n_pixels
-    total = levels.counts @ levels.values / levels.n_pixels
-    mean_below: NDArray[np.float64] = np.cumsum(levels.counts * levels.values)[:-1] / levels.n_pixels
+    lone = [value > levels.values[levels.n_levels // 2] for value, _ in levels.lone]
+    inner = slice(int(False in lone), levels.n_levels - (True in lone))
+    values, shares = levels.values[inner], levels.counts[inner] / levels.counts[inner].sum()
+    above = 1 - np.cumsum(shares)[:-1]
+    total = shares @ values
+    mean_below: NDArray[np.float64] = np.cumsum(shares * values)[:-1]
     between = (total * (1 - above) - mean_below) ** 2 / (above * (1 - above))
     return float(above[between.argmax()])

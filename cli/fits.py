@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from segmix.cautions import caution_fit
 from segmix.checkpoints import Checkpoints
 from segmix.errors import InputError, OptionError, printable
-from segmix.fitting import Data, checked, load, sample, save_fit
+from segmix.fitting import checked, sample, save_fit
+from segmix.loading import Data, load
 from segmix.mixture.plan import RESUMABLE, Plan
 from segmix.posterior import Posterior
 from segmix.potts.fields import Fields
@@ -153,6 +154,8 @@ def _finish(
     whole = segmentation_of(posterior, foreground=foreground) if foreground else None
     if whole:
         whole.save(target, overwrite=output.overwrite)
+        for note in whole.image.notes:
+            console.note(f"{path}: {note}")
     else:
         save_fit(posterior, target, overwrite=output.overwrite, keep=[path], plan=plan)
     if checkpoints:

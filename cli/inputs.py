@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segmix.errors import InputError, OptionError
+from segmix.errors import InputError, OptionError, SegmixError
 from segmix.imaging.guard import open_regular, shown
 from segmix.targets import is_result
 
@@ -15,7 +15,7 @@ from .parsing import parse_limits
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy"}
 SUFFIXES |= {".pbm", ".pgm", ".ppm", ".pnm"}
-NO_FOLDERS = SUFFIXES | {".nc", ".json", ".csv"}
+NO_FOLDERS = SUFFIXES | {".nc", ".json", ".csv", ".svg", ".pdf"}
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,8 @@ def check_input(path: str) -> None:
     """
     if os.path.exists(path):
         return
+    if not path:
+        raise OptionError("the input must name a file, got an empty name; give the name of a file")
     if path == "-":
         raise InputError(
             "-: standard input is not read; write it to a file and give that (./- is a file of this name)"
@@ -162,18 +164,23 @@ def _check_distinct(jobs: Iterable[Job]) -> None:
 
 
 def read_options(page: int | None, limits: str | None, domain: str | None, max_pixels: int) -> Any:
-    """Return what is asked of a picture's file, as `segmix.fitting.load` takes it."""
+    """Return what is asked of a picture's file, as `segmix.loading.load` takes it."""
     from segmix.imaging.reading import Reading
 
     ends = None if limits is None else parse_limits(limits)
-    return Reading(page, ends, read_domain(domain, max_pixels=max_pixels), max_pixels)
+    return Reading(page, ends, _read_domain(domain, max_pixels=max_pixels), max_pixels)
 
 
-def read_domain(path: str | None, *, max_pixels: int) -> Any:
+def _read_domain(path: str | None, *, max_pixels: int) -> Any:
     """Return True where the picture is not zero, or None for no path."""
     if path is None:
         return None
     from segmix.imaging.reading import read_domain as read
 
-    check_input(path)
-    return read(path, max_pixels=max_pixels)
+    if not path:
+        raise OptionError("--domain must name a file, got ''; give for example mask.png")
+    try:
+        check_input(path)
+        return read(path, max_pixels=max_pixels)
+    except SegmixError as error:
+        raise type(error)(f"--domain: {error}") from error

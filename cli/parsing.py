@@ -41,7 +41,7 @@ def parse_quantization(text: str) -> str | float | None:
 
 def parse_limits(text: str) -> tuple[float | None, float | None]:
     """Return the saturated ends (low, high), None for an end that is open."""
-    ends = [None if part.strip() == "none" else _number(part) for part in text.split(",")]
+    ends = [None if part.strip() == "none" else _exact(part) for part in text.split(",")]
     low, high = ends if len(ends) == 2 else (nan, nan)
     if isnan(low or 0) or isnan(high or 0) or (low is not None and high is not None and low >= high):
         raise OptionError(
@@ -104,6 +104,15 @@ def parse_shares(text: str) -> tuple[float, ...]:
 def draw_seed() -> int:
     """Return a seed that is short enough to be typed."""
     return secrets.randbelow(2**32)
+
+
+def _exact(text: str) -> int | float:
+    """Return a finite number, or NaN for any other text; whole ones that float64 can't hold as int."""
+    value = _number(text)
+    try:
+        return value if abs(value) < 2**53 or isnan(value) else int(text)
+    except ValueError:
+        return value
 
 
 def _number(text: str) -> float:

@@ -24,7 +24,8 @@ def find_cautions(
     """Say where classes overlap or have hardly any pixels, and where intervals are too narrow or not all."""
     means, stds = posterior.means.mean(axis=(0, 1)), posterior.stds.mean(axis=(0, 1))
     distances = np.diff(means) / np.sqrt((stds[1:] ** 2 + stds[:-1] ** 2) / 2)
-    cautions = [
+    cautions = [str(caution) for caution in posterior.options.get("cautions", ())]  # of the levels
+    cautions += [
         f"classes {k} and {k + 1} overlap: their means are {distance:.2f} standard deviations apart, less "
         f"than {MIN_DISTANCE:g}; try fewer classes"
         for k, distance in enumerate(distances.tolist())
@@ -55,7 +56,7 @@ def caution_fit(posterior: Posterior) -> list[str]:
     return find_cautions(posterior, (), steps_of(posterior))
 
 
-def steps_of(posterior: Posterior) -> Sequence[str]:
+def steps_of(posterior: Posterior) -> tuple[str, ...]:
     """Return the preprocessing of the picture that was fitted."""
     return tuple(map(str, posterior.options.get("preprocess", ())))
 

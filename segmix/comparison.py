@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import OptionError, check_whole
-from .fitting import Data, checked, load, sample
+from .fitting import check_offset, checked, sample
 from .imaging.image import Image
+from .loading import Data, load
 from .mixture.density import Parameters, Target, observe, unpack
 from .mixture.kmeans import fit_kmeans
 from .mixture.modes import find_modes, fit_em
@@ -48,7 +49,7 @@ def compare(
     *,
     n_classes: int = 2,
     priors: Priors | None = None,
-    methods: Sequence[str] = METHODS,
+    methods: str | Sequence[str] = METHODS,
     draws: int = 1000,
     seed: int = 0,
 ) -> list[Row]:
@@ -63,15 +64,23 @@ def compare(
     InputError
         If the data cannot be used.
     """
-    unknown = [method for method in methods if method not in METHODS]
-    if unknown:
-        raise OptionError(f"methods must be of {', '.join(METHODS)}, got {unknown[0]!r}; name others")
+    methods = check_methods(methods)
     priors, seed = checked(priors), check_whole("seed", seed, 0, (1 << 128) - 1)
     known = data if isinstance(data, Data) else load(data, n_classes=n_classes)
+    check_offset(priors, known)
     check_classes(known.levels, n_classes, known.source)
     observed = observe(known.levels)
     target = Target(observed, priors.resolve(observed, int(n_classes)))
     return [_row(method, known, target, priors, draws, seed) for method in methods]
+
+
+def check_methods(methods: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the names of methods, one or several; raise OptionError for others."""
+    names = (methods,) if isinstance(methods, str) else tuple(methods)
+    unknown = [name for name in names if name not in METHODS]
+    if unknown:
+        raise OptionError(f"methods must be of {', '.join(METHODS)}, got {unknown[0]!r}; name others")
+    return names
 
 
 def _row(method: str, data: Data, target: Target, priors: Priors, draws: int, seed: int) -> Row:

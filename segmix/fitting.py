@@ -1,48 +1,27 @@
 """From data to a posterior without a picture of it: fit, go on with it, save it."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import record
-from .errors import InputError, OptionError
-from .imaging.arrays import as_numbers
-from .imaging.guard import kind_of, open_regular, shown
+from .errors import OptionError
 from .imaging.image import Image
-from .imaging.levels import Levels, Quantization, count_levels
-from .imaging.plain import read_npy_row
-from .imaging.reading import AS_IT_IS, Reading, options_of, plain_width
+from .imaging.levels import Quantization
+from .loading import Data, load
 from .mixture.chains import Watch
-from .mixture.plan import DOUBLINGS, Plan, Sampler, check_classes
+from .mixture.plan import DOUBLINGS, Plan, Sampler
 from .mixture.priors import Priors
 from .mixture.sampling import Run, sample_levels
-from .mixture.threads import in_background
 from .netcdf import write_posterior
 from .outputs import staged_folder
 from .posterior import Posterior
 from .potts.options import PottsOptions
-from .samples import Samples, Truth, as_samples, count_samples
+from .samples import Samples
 from .seeds import Rng, check_rng
-from .tables import TABLES, read_samples
 from .targets import SUMMARY
-
-
-class Data(NamedTuple):
-    """What a fit works on: levels, where they come from, and the truth where it is known.
-
-    ``options`` say how the data were read, ready for JSON.
-    """
-
-    levels: Levels
-    source: str = "array"
-    column: str | None = None
-    truth: Truth | None = None
-    notes: tuple[str, ...] = ()
-    options: Mapping[str, Any] = {}
 
 
 def fit(
@@ -124,6 +103,7 @@ def sample(
 
     ``watch`` is told how many draws are made, of how many, and given what returns the posterior so far.
     """
+    check_offset(priors, data)
     run = sample_levels(
         data.levels,
         n_classes=n_classes,
@@ -151,6 +131,7 @@ def sample_spatial(
     """
     from .potts.sampling import sample_field
 
+    check_offset(priors, data)
     found = sample_field(
         data.levels,
         n_classes=n_classes,
@@ -198,78 +179,21 @@ def _posterior(data: Data, plan: Plan, run: Run) -> Posterior:
     )
 
 
-def load(
-    data: Image | Samples | ArrayLike | str | os.PathLike[str],
-    *,
-    n_classes: int,
-    quantization: Quantization = "auto",
-    preprocess: Sequence[str] | str | None = (),
-    column: str | int | None = None,
-    reading: Reading = AS_IT_IS,
-) -> Data:
-    """Read data and count its levels; steps and ``reading`` are of images, and only tables have columns."""
-    rows = _as_row(data, column)
-    if rows is None:
-        original = reading.open(data)  # type: ignore[arg-type]
-        image = preprocessed(original, preprocess)
-        levels = count_levels(image, quantization=quantization)
-        check_classes(levels, n_classes, image.source)
-        options = options_of(original, image, quantization)
-        return Data(levels, image.source, notes=(*image.notes, *levels.notes), options=options)
-    if preprocess:
-        raise OptionError(f"preprocess is for images, {rows.source} is a row of values; leave it out")
-    reading.refuse(rows.source)
-    levels = count_samples(rows, quantization=quantization)
-    check_classes(levels, n_classes, rows.source, unit="value")
-    options = {"quantization": plain_width(quantization)}
-    return Data(levels, rows.source, rows.column, rows.truth, rows.notes, options)
-
-
-def _as_row(data: Any, column: str | int | None) -> Samples | None:
-    """The data as one row of values; None for an image."""
-    is_path = isinstance(data, str | os.PathLike)
-    if is_path and Path(os.fsdecode(data)).suffix.lower() in TABLES:
-        return read_samples(data, column=column)
-    if column is not None:
-        raise OptionError(
-            f"column (--column) is for tables ({', '.join(TABLES)}), got {column!r}; leave it out"
-        )
-    if isinstance(data, Samples):
-        return data
-    if isinstance(data, Image):
-        return None
-    if is_path:
-        return _row_of_npy(data)
-    array = as_numbers(data, "array: data")
-    return as_samples(data if np.ma.isMaskedArray(data) else array) if array.ndim == 1 else None
-
-
-def _row_of_npy(path: str | os.PathLike[str]) -> Samples | None:
-    """The values of a .npy file with one axis; None for all other files, whose reader says what is wrong."""
-    try:
-        with open_regular(path) as file:
-            row = read_npy_row(file) if kind_of(file) == "NPY" else None
-    except InputError as error:
-        raise InputError(f"{shown(path)}: {error}") from None
-    except (OSError, ValueError):
-        return None
-    return None if row is None else as_samples(row, source=os.fsdecode(path))
-
-
-def preprocessed(image: Image, steps: Sequence[str] | str | None) -> Image:
-    """Apply preprocessing steps, so that Ctrl-C is heard meanwhile."""
-    if steps is None or (isinstance(steps, Sized) and not len(steps)):
-        return image
-    from .imaging.preprocess import preprocess
-
-    return in_background(preprocess, image, steps)
-
-
 def checked(priors: Priors | None) -> Priors:
     """Return priors, by default those scaled to the data."""
     if priors is not None and not isinstance(priors, Priors):
         raise OptionError(f"priors must be segmix.Priors or None, got {priors!r}; take Priors.lecture(), say")
     return priors or Priors()
+
+
+def check_offset(priors: Priors, data: Data) -> None:
+    """Refuse a given prior of means where intensities are counted from another number than 0."""
+    if data.offset and priors.means is not None:
+        raise OptionError(
+            f"{data.source}: a prior of means must be in the units of the intensities, and these are counted "
+            f"from {data.offset}, too far from 0 for float64; subtract that from the picture yourself, and "
+            "from the prior of means"
+        )
 
 
 def seed_of(rng: Rng) -> int:

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .comparison import compare
-from .fitting import fit, load
+from .fitting import fit
 from .imaging.files import encode_png
 from .imaging.image import Image
+from .loading import load
 from .mixture.density import Parameters, Target, observe
 from .mixture.distributions import Dirichlet, Normal, Uniform
 from .mixture.modes import find_modes

@@ -58,8 +58,8 @@ class Posterior:
     truth : Truth or None
         The mixture that the data were made from, where it is known.
     options : mapping
-        How the data were read, ready for JSON: quantization, and of an image preprocess, page, limits, and
-        the digest of a domain.
+        How the data were read, ready for JSON: quantization, and of an image preprocess, page, limits, the
+        digest of a domain, and the ``offset`` that means and limits are counted from where it is not 0.
     """
 
     steps: Steps

@@ -16,6 +16,7 @@ from .areas import Area
 from .cautions import caution_fit, find_cautions
 from .imaging.image import Image
 from .imaging.levels import Levels
+from .imaging.reading import REBUILT
 from .mixture.density import log_table, observe
 from .mixture.judgment import PARAMETERS
 from .mixture.plan import Plan
@@ -99,18 +100,20 @@ def _as_finite(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe_image(original: Image, image: Image, levels: Levels) -> dict[str, Any]:
-    digest = hashlib.sha256(np.ascontiguousarray(original.pixels).data)
+    stored: dict[str, Any] = {}
+    if REBUILT not in original.notes:
+        digest = hashlib.sha256(np.ascontiguousarray(original.pixels).data)
+        stored = {"type": original.stored, "sha256": digest.hexdigest()}
     return {
         "source": image.source,
         "shape": list(image.shape),
-        "type": original.stored,
-        "sha256": digest.hexdigest(),
+        **stored,
         "levels": levels.n_levels,
         "pixels_counted": levels.n_pixels,
         "pixels_left_out": image.n_pixels - levels.n_pixels,
         "clipped_low": int(levels.counts[0]) if levels.open_ends[0] else 0,
         "clipped_high": int(levels.counts[-1]) if levels.open_ends[1] else 0,
-        "notes": [*image.notes, *levels.cautions],
+        "notes": list(image.notes),
         "preprocess": list(image.steps),
     }
 

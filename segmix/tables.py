@@ -232,7 +232,7 @@ def _numbers(head: Head, rows: Iterable[Row], place: int) -> Iterator[float]:
             )
             remedy += _remedy(cell)
         elif not np.isfinite(float(cell)):
-            problem, remedy = f"holds {cell!r}, which is not finite", "; delete that line"
+            problem, remedy = f"holds {_cut(cell)}, which is not finite", "; delete that line"
         else:
             yield float(cell)
             continue

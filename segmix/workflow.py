@@ -9,11 +9,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .cautions import steps_of
 from .errors import ConvergenceWarning, InputError, OptionError, check_whole
-from .fitting import Data, checked, preprocessed, sample, sample_spatial, seed_of
+from .fitting import checked, sample, sample_spatial, seed_of
 from .imaging.image import Image, as_image
 from .imaging.levels import Quantization, count_levels
-from .imaging.reading import options_of
+from .imaging.reading import REBUILT, options_of
+from .loading import Data, preprocessed
 from .mixture.chains import Watch
 from .mixture.plan import DOUBLINGS, SPATIAL, Plan, Sampler, check_classes
 from .mixture.priors import Priors
@@ -123,8 +125,10 @@ def segment(
     check_classes(levels, n_classes, original.source)
     n_classes = int(n_classes)
     labels = foreground_labels(foreground, n_classes)
-    reading = options_of(original, processed, quantization)
-    data, pixels, drawn = Data(levels, original.source, options=reading), None, None
+    reading = options_of(original, processed, quantization, levels)
+    reading |= {} if keep_labels is None else {"keep_labels": int(keep_labels)}
+    data = Data(levels, original.source, options=reading, offset=processed.offset)
+    pixels, drawn = None, None
     if potts:
         if keep_labels is not None:
             check_keeping(keep_labels, n_pixels=processed.n_pixels, n_draws=chains * draws)
@@ -189,8 +193,21 @@ def segmentation_of(posterior: Posterior, *, foreground: tuple[int, ...]) -> Seg
     pixels = levels.values[levels.codes]
     if (pixels == np.clip(np.rint(pixels), 0, 65535)).all():
         pixels = pixels.astype(np.uint8 if pixels.max() <= 255 else np.uint16)
-    image = Image(pixels, "ZYX"[-pixels.ndim :], held.options.distances, held.domain, posterior.source)
-    asked = dict(posterior.options) | {"spatial": asdict(held.options)}
+    known, notes = posterior.options, [REBUILT]
+    if known.get("keep_labels") is not None:
+        notes.append("label draws were kept but are not carried on; there are no components and boundaries")
+    image = Image(
+        pixels,
+        "ZYX"[-pixels.ndim :],
+        held.options.distances,
+        held.domain,
+        posterior.source,
+        limits=tuple(known.get("limits", (None, None))),
+        notes=tuple(notes),
+        steps=steps_of(posterior),
+        offset=known.get("offset", 0.0),
+    )
+    asked = dict(known) | {"spatial": asdict(held.options)}
     return Segmentation(image, image, levels, posterior, foreground, asked, held.probabilities())
 
 

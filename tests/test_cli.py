@@ -116,7 +116,7 @@ def test_every_option_reaches_the_library(here, capsys, monkeypatch, write_pictu
     assert run(["segment", "three.png", "-o", "out", "--domain", "roi.png", *options]) in (0, 3)
     assert seen["i"].limits == (None, 255.0)
     given = seen["g"]
-    assert given.pop("domain").sum() == 24 * 24
+    assert seen["i"].domain.sum() == 24 * 24
     assert given.pop("priors") == segmix.Priors.from_toml("prior.toml")
     assert given == {
         "n_classes": 3,
@@ -324,7 +324,7 @@ def test_info_tells_the_type_in_the_file(here, capsys):
 
 def test_a_value_that_may_stand_for_no_data_is_told_everywhere(here, capsys):
     pixels = np.random.default_rng(1).normal(60, 9, (40, 40)).astype(np.float32)
-    pixels[20:] += 100
+    pixels[24:] += 100
     pixels[:4] = -3.4028235e38
     np.save("gaps.npy", pixels)
     assert run(["info", "gaps.npy"]) == 0
@@ -333,10 +333,34 @@ def test_a_value_that_may_stand_for_no_data_is_told_everywhere(here, capsys):
     assert "--limits" not in out  # no detector saturates there
     assert run(["segment", "gaps.npy", "-o", "out", "-k", "3", *FEW]) in (0, 3)
     err = capsys.readouterr().err
-    assert "segmix: note: gaps.npy: -3.40282e+38 holds 10.0% of the pixels, far from all others" in err
+    assert "segmix: warning: gaps.npy: -3.40282e+38 holds 10.0% of the pixels, far from all others" in err
     assert "codes" not in err
-    image = json.loads(Path("out/gaps/summary.json").read_text())["image"]
-    assert image["notes"][-1].startswith("-3.40282e+38 holds")
+    assert "--foreground" not in out
+    for command in ("fit", "segment"):
+        again = [command, "gaps.npy", "-o", command, "-k", "3", "-q", *FEW]
+        assert run(again) in (0, 3)
+        assert "warning: gaps.npy: -3.40282e+38 holds" in capsys.readouterr().err
+        cautions = json.loads(Path(command, "gaps/summary.json").read_text())["cautions"]
+        assert cautions[0].startswith("-3.40282e+38 holds")
+
+
+def test_limits_hold_for_a_picture_far_from_zero_and_a_prior_of_its_means_is_refused(here, capsys, errors):
+    pixels = np.random.default_rng(1).normal(60, 9, (40, 40))
+    pixels[20:] += 100
+    np.save("far.npy", 10**15 + pixels.clip(62, 160).round())
+    np.save("huge.npy", 2**62 + pixels.clip(62, 160).round().astype(np.int64))
+    for name, base in (("far", 10**15), ("huge", 2**62)):
+        limits = ["--limits", f"{base + 62},{base + 160}"]
+        assert run(["info", f"{name}.npy"]) == 0
+        assert f"--limits {base + 62},{base + 160}" in capsys.readouterr().out
+        for command in ("segment", "fit"):
+            assert run([command, f"{name}.npy", "-o", command, *limits, *FEW]) in (0, 3)
+            assert "counted from" in capsys.readouterr().err
+            summary = json.loads(Path(command, name, "summary.json").read_text())
+            assert summary["model"]["open_ends"] == [True, True]
+            assert abs(summary["options"]["offset"] - base) < 200
+            assert run([command, f"{name}.npy", "-o", "no", "--prior", "lecture", *FEW]) == 2
+            assert "a prior of means must be in the units" in errors()[-1]
 
 
 def test_the_suggestion_of_info_works(here, capsys, write_picture):

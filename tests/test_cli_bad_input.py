@@ -129,7 +129,7 @@ def test_wrong_usage_is_told_in_one_line(picture, arguments, words, errors):
 
 def test_a_bad_domain_is_told_before_the_work(picture, errors):
     assert run(["segment", "cells.png", "-o", "out", "--domain", "roi.png"]) == 1
-    assert errors()[0].startswith("segmix: error: roi.png: no such file")
+    assert errors()[0].startswith("segmix: error: --domain: roi.png: no such file")
     write_png("roi.png", np.ones((5, 5), bool))
     assert run(["segment", "cells.png", "-o", "out", "--domain", "roi.png"]) == 1
     assert "shape" in errors()[0]

@@ -160,7 +160,8 @@ def test_a_folder_that_cannot_be_read_is_named(picture: Path, errors, monkeypatc
         assert run([command, "scans", "-o", "out"]) == 1
     (line,) = errors()
     assert line.startswith("segmix: error: scans: ")
-    assert "is a folder that can't be read (Permission denied); change" in line or command == "fit"
+    said = {"segment": "is a folder that can't be read (Permission denied); change", "fit": "a folder"}
+    assert said[command] in line
     assert sorted(os.listdir()) == ["cells.png", "scans"]
 
 
@@ -171,3 +172,18 @@ def test_any_file_that_fails_is_named() -> None:
     told = "disk/a.bin: can't be read or written (Input/output error); check the disk and the permissions"
     assert failures.explain(error, source="segmix") == f"segmix: {told}"
     assert failures.explain(error, source="disk/a.bin") == told
+
+
+@pytest.mark.parametrize("command", ["segment", "fit"])
+def test_an_empty_domain_and_a_figure_for_a_folder_are_refused(picture: Path, errors, command: str) -> None:
+    assert run([command, "cells.png", "-o", "out", "--domain", ""]) == 2
+    assert "--domain must name a file" in errors()[-1]
+    for name in ("out.svg", "out.pdf"):
+        assert run([command, "cells.png", "-o", name]) == 2
+        assert "--output must name a folder" in errors()[-1]
+
+
+@pytest.mark.parametrize("command", ["segment", "fit"])
+def test_a_domain_that_is_missing_is_told_as_one(picture: Path, errors, command: str) -> None:
+    assert run([command, "cells.png", "-o", "out", "--domain", "no.png"]) == 1
+    assert "--domain: no.png: no such file" in errors()[-1]

@@ -375,6 +375,26 @@ def test_continuing_gives_the_files_of_one_longer_run(noisy: Path) -> None:
     assert os.listdir("long") == ["noisy"]
 
 
+def test_continuing_remembers_how_the_picture_was_read(noisy: Path, capsys) -> None:
+    options = ["--preprocess", "gaussian:1", "--limits", "none,250", "--keep-labels", "20", "--draws", "30"]
+    assert run([*SPATIAL, *options, "--exactly", "-o", "short", "--allow-unconverged"]) == 0
+    on = ["continue", "short/noisy/posterior.nc", "-o", "long", "--draws", "50", "--allow-unconverged"]
+    capsys.readouterr()
+    assert run(on) == 0
+    err = capsys.readouterr().err
+    assert "label draws were kept but are not carried on" in err
+    assert "intervals are too narrow: gaussian:1" in err
+    short, long = (json.loads(Path(name, "noisy/summary.json").read_text()) for name in ("short", "long"))
+    assert long["image"]["preprocess"] == short["image"]["preprocess"] == ["gaussian:1"]
+    assert any("gaussian:1" in caution for caution in long["cautions"])
+    assert long["options"]["limits"] == [None, 250]
+    assert "sha256" in short["image"]
+    assert "sha256" not in long["image"]
+    assert "the picture is rebuilt from the levels of its posterior" in long["image"]["notes"]
+    image = segmentation_of(Posterior.load("long/noisy/posterior.nc"), foreground=(1,)).image
+    assert (image.steps, image.limits) == (("gaussian:1",), (None, 250))
+
+
 def test_a_killed_run_goes_on_from_its_checkpoint(noisy: Path) -> None:
     process = subprocess.Popen(command_line(*SPATIAL, "--draws", "1000000", "--every", "0.2", "-o", "out"))
     deadline = time.monotonic() + 90

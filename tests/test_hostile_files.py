@@ -314,3 +314,31 @@ def test_a_cut_jpeg_with_an_end_marker_is_refused(refusal, tmp_path, options, ch
     pixels[64:] = 128  # the control: a gray lower half that is all there
     (tmp_path / "whole.jpg").write_bytes(encoded(pixels, "JPEG", **options))
     assert read_image(tmp_path / "whole.jpg").pixels[-1, -1] == 128
+
+
+def _jpeg(mode, **options):
+    channels = {"L": (), "RGB": (3,), "CMYK": (4,)}[mode]
+    pixels = np.random.default_rng(3).normal(120, 40, (128, 100, *channels)).clip(0, 255).astype(np.uint8)
+    target = io.BytesIO()
+    Pillow.fromarray(pixels, mode if mode == "CMYK" else None).save(target, "JPEG", **options)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("L", {"progressive": True}),
+        ("RGB", {"progressive": True}),
+        ("RGB", {"progressive": True, "restart_marker_rows": 1, "quality": 95}),
+        ("CMYK", {}),
+        ("CMYK", {"progressive": True}),
+    ],
+)
+def test_a_cut_jpeg_in_passes_or_four_channels_is_refused(refusal, tmp_path, mode, options):
+    """What decoders fill in is not gray there: earlier passes stand, and four channels become others."""
+    data = _jpeg(mode, **options)
+    for share in (0.2, 0.4, 0.6, 0.8, 0.95):
+        cut = data[: round(share * len(data))].rstrip(b"\xff") + b"\xff\xd9"
+        assert "cut off" in refusal(cut), share
+    (tmp_path / "whole.jpg").write_bytes(data)
+    assert read_image(tmp_path / "whole.jpg").shape == (128, 100)

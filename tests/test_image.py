@@ -5,10 +5,14 @@ import sys
 import numpy as np
 import pytest
 
+from segmix import Normal, Priors, Uniform, fit
+from segmix.comparison import compare
 from segmix.errors import InputError, OptionError
 from segmix.imaging.files import write_png
 from segmix.imaging.image import Image, as_image
 from segmix.imaging.levels import count_levels
+from segmix.imaging.preprocess import preprocess
+from segmix.imaging.reading import Reading
 from segmix.workflow import segment
 
 
@@ -141,7 +145,7 @@ def test_integers_beyond_are_counted_exactly_from_their_median(dtype, base):
     np.testing.assert_array_equal(image.pixels, steps - 1)
     assert image.notes == (f"intensities are counted from {base + 1}, as float64 would lose their units",)
     info = np.iinfo(dtype)
-    assert image.limits == (float(info.min - base - 1), float(info.max - base - 1))
+    assert image.limits == (info.min - base - 1, info.max - base - 1)
 
 
 def test_integers_from_end_to_end_keep_their_order_and_the_units_of_most():
@@ -256,3 +260,75 @@ def test_arrays_need_no_reader():
     code += "assert not {'PIL', 'tifffile', 'skimage', 'scipy'} & set(sys.modules)"
 
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def _clipped(base, dtype):
+    pixels = (base + np.rint(_two_classes()).clip(40, 170).astype(np.int64)).astype(dtype)
+    return pixels, (base + 40, base + 170)
+
+
+@pytest.mark.parametrize(("base", "dtype"), [(10**15, np.float64), (2**62, np.int64), (-(2**62), np.int64)])
+def test_limits_are_given_in_the_units_of_the_picture_wherever_it_is_counted_from(base, dtype):
+    pixels, limits = _clipped(base, dtype)
+    expected = Reading(limits=(40, 170)).open(_clipped(0, dtype)[0])
+    image = Reading(limits=limits).open(pixels)
+    assert [int(end) + int(image.offset) - base for end in image.limits] == [40, 170]
+    np.testing.assert_array_equal(image.pixels + float(image.offset - base), expected.pixels)
+    assert count_levels(image).open_ends == count_levels(expected).open_ends == (True, True)
+    with pytest.raises(OptionError, match=f"limits must hold .*all counted from {image.offset}; give"):
+        count_levels(Reading(limits=(0, 255)).open(pixels))
+
+
+@pytest.mark.parametrize("limits", [(170, 40), ("a", 3), 7, (True, 3)])
+def test_wrong_limits_of_a_picture_far_from_zero_are_refused(limits):
+    with pytest.raises(OptionError, match="limits must be two ascending numbers"):
+        Reading(limits=limits).open(_clipped(2**62, np.int64)[0])
+
+
+def test_a_picture_centered_twice_keeps_the_sum_of_its_offsets():
+    pixels = 1e15 + _two_classes()
+    pixels[:24] = 3e9 + 1e4 * _two_classes()[:24]
+    image = as_image(np.where(pixels < 1e12, pixels - 4e15, pixels))
+    narrowed = as_image(image, domain=pixels > 1e12)
+    np.testing.assert_array_equal(narrowed.pixels[24:] + narrowed.offset, pixels[24:])
+    assert sum("counted from" in note for note in narrowed.notes) == 1
+
+
+def test_a_prior_of_means_for_a_picture_counted_from_elsewhere_is_refused():
+    pixels, _ = _clipped(10**15, np.float64)
+    message = r"a prior of means must be in the units .* counted from 1000000000000\d+.*; subtract"
+    given = Priors(means=Normal((1e15 + 60, 1e15 + 160), 10))
+    for run in (segment, fit, compare):
+        with pytest.raises(OptionError, match=message):
+            run(as_image(pixels), priors=given)
+    with pytest.raises(OptionError, match=message):
+        segment(pixels, priors=given, spatial=True)
+    other = segment(pixels, priors=Priors(stds=Uniform(1, 50)), rng=1, draws=200)  # widths have no offset
+    assert other.options["offset"] == as_image(pixels).offset
+    assert segment(pixels - 1e15, priors=Priors.lecture(), rng=1, draws=200).options.get("offset") is None
+
+
+def test_steps_that_change_the_units_take_the_offset_away():
+    image = as_image(10**15 + np.rint(_two_classes()))
+    assert image.offset > 9e14
+    for step in ("equalize", "rescale:1,99", "background:9", "tophat:9"):
+        assert preprocess(image, [step]).offset == 0
+    for step in ("gaussian:1", "median:1", "crop:0,0,9,9"):
+        assert preprocess(image, [step]).offset == image.offset
+
+
+def test_a_sparse_domain_decides_what_is_counted_from():
+    pixels = np.zeros((600, 600))
+    pixels[:4, :40] = 1e15 + _two_classes()[:4, :40]
+    image = as_image(pixels, domain=pixels > 0)
+    assert image.offset > 9e14
+    assert count_levels(image).n_pixels == 160
+
+
+def test_what_is_masked_in_a_domain_is_out():
+    domain = np.ma.masked_array(np.ones((3, 4), bool), np.arange(12).reshape(3, 4) < 5)
+    assert as_image(np.arange(12).reshape(3, 4), domain=domain).domain.sum() == 7
+
+
+def test_one_method_may_be_named_by_itself():
+    assert [row.method for row in compare(_two_classes(), methods="kmeans")] == ["kmeans"]

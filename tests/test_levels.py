@@ -161,7 +161,7 @@ def test_wrong_quantization(quantization: object) -> None:
 
 @pytest.mark.parametrize("scale", [1e200, 1e-200])
 def test_magnitudes_that_cannot_be_computed_with(scale: float) -> None:
-    with pytest.raises(InputError, match=r"below 1e100 and differ by more than 1e-100.*rescale"):
+    with pytest.raises(InputError, match=r"(below 1e100|differ by more than 1e-100).*rescale"):
         count_levels(as_image(_rng().normal(50, 10, (9, 9)) * scale))
 
 
@@ -257,11 +257,13 @@ def test_one_value_far_from_all_others_is_told(dtype: type, value: float, said: 
     pixels = _two_classes().clip(0).astype(dtype)
     pixels[:9] = value
     levels = count_levels(as_image(pixels))
-    assert levels.cautions == (
-        f"{said} holds 9.4% of the pixels, far from all others; if it stands for missing data, leave it out "
-        "by a domain (--domain), or make it NaN",
-    )
-    assert levels.cautions[0] in levels.notes
+    rest = "; if it stands for missing data, leave it out by a domain (--domain), or make it NaN"
+    if abs(value) in (65535, 2**31):  # the type's own end
+        rest = (
+            ", at the end of what can be recorded: they are saturated, or missing data; if missing, leave "
+            "them out by a domain (--domain)"
+        )
+    assert levels.cautions == (f"{said} holds 9.4% of the pixels, far from all others{rest}",)
     assert not any("codes" in note for note in levels.notes)
     assert levels.step <= 1
     assert levels.counts[0 if value < 0 else -1] == 9 * 96
@@ -283,10 +285,10 @@ def test_ordinary_pictures_hold_no_lone_value() -> None:
         "mostly black": normal(-3, 4, shape).clip(0, 255).astype(np.uint8),
         "one hot pixel": np.where(np.arange(128 * 128).reshape(shape) == 77, 60000, normal(900, 20, shape)),
         "background of zeros": np.where(normal(0, 1, shape) > 0, normal(100, 20, shape).clip(20), 0),
-        "drawing": np.where(normal(0, 1, shape) > 0, 255, 3).astype(np.uint8),
-        "posterized": (normal(100, 30, shape).clip(0, 255) // 32 * 32).astype(np.uint8),
+        "drawing": (20 * (np.arange(128 * 128).reshape(shape) % 12)).astype(np.uint8),
+        "posterized": (normal(128, 60, shape).clip(0, 255) // 16 * 16).astype(np.uint8),
         "two classes": normal(0, 1, shape) + 1000 * (normal(0, 1, shape) > 0),
-        "constant": np.full(shape, 7.0),
+        "nearly constant": np.round(normal(7, 1e-3, shape), 4),
     }
     assert {name: count_levels(pixels).lone for name, pixels in pictures.items()} == dict.fromkeys(
         pictures, ()
@@ -313,3 +315,10 @@ def test_a_few_clipped_pixels_are_told_by_their_number() -> None:
     )
     pixels[3, :9] = 0
     assert count_levels(pixels).notes[0] == "0.01% of the pixels lie at the low end (0) or beyond"
+
+
+def test_no_data_beyond_what_can_be_computed_with_is_named() -> None:
+    pixels = _two_classes()
+    pixels[:9] = -1.797e308
+    with pytest.raises(InputError, match=r"-1\.797e\+308 holds 9\.38% .* by a domain .* or make it NaN"):
+        count_levels(as_image(pixels))

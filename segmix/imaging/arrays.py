@@ -93,15 +93,32 @@ def offset_of(pixels: Pixels, domain: NDArray[np.bool_] | None = None) -> Any:
 
 def bulk(pixels: Pixels, domain: NDArray[np.bool_] | None = None) -> tuple[np.float64, float]:
     """Return the median and the width of most finite pixels: all but 0.1 % at each end, of a sample."""
-    places = np.random.default_rng(0).integers(0, pixels.size, FEW) if pixels.size > FEW else slice(None)
-    few = pixels.reshape(-1)[places]
-    few = few[np.isfinite(few) if domain is None else np.isfinite(few) & domain.reshape(-1)[places]]
+    few = _few(pixels.reshape(-1), None if domain is None else domain.reshape(-1))
     if not few.size:
         return np.float64(0), 0.0
     low, high = np.quantile(few, (0.001, 0.999), method="nearest")
     low, high = (low, high) if low < high else (few.min(), few.max())
     with np.errstate(over="ignore"):
         return _median(few), float(high - low)
+
+
+def _few(pixels: Pixels, domain: NDArray[np.bool_] | None) -> Pixels:
+    """Pixels that count, of a flat array: all, or a sample; where few of the grid do, drawn from these."""
+    places: Any = slice(None)
+    if pixels.size > FEW:
+        random = np.random.default_rng(0)
+        places = random.integers(0, pixels.size, FEW)
+    few, counts = pixels[places], _counts(pixels, domain, places)
+    if pixels.size > FEW and np.count_nonzero(counts) < FEW // 2:
+        places = np.flatnonzero(_counts(pixels, domain, slice(None)))
+        few = pixels[places if places.size <= FEW else random.choice(places, FEW)]
+        return few
+    return np.asarray(few[counts])
+
+
+def _counts(pixels: Pixels, domain: NDArray[np.bool_] | None, places: Any) -> NDArray[np.bool_]:
+    finite: NDArray[np.bool_] = np.isfinite(pixels[places])
+    return finite if domain is None else finite & domain[places]
 
 
 def is_narrow(middle: float, width: float) -> bool:

@@ -125,10 +125,17 @@ def _lone_of(sample: Array, few: Array) -> tuple[tuple[float, int], ...]:
 
 def _check_magnitude(source: str, sample: Array) -> None:
     low, high = float(sample.min()), float(sample.max())
-    if max(-low, high) > 1e100 or 0 < high - low < 1e-100:
+    if max(-low, high) > 1e100:
+        worst = low if -low > high else high
+        share = np.count_nonzero(sample == worst) / sample.size
         raise InputError(
-            f"{source}: intensities must be below 1e100 and differ by more than 1e-100, "
-            f"got {low:.3g} to {high:.3g}; rescale them"
+            f"{source}: intensities must be below 1e100, {worst:.6g} holds {share:.2%} of the pixels; if it "
+            "stands for missing data, leave it out by a domain (--domain), or make it NaN; else rescale them"
+        )
+    if 0 < high - low < 1e-100:
+        raise InputError(
+            f"{source}: intensities must differ by more than 1e-100, got {low:.3g} to {high:.3g}; "
+            "rescale them"
         )
     middle, width = bulk(sample)
     if is_narrow(middle, width):

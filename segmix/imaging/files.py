@@ -25,6 +25,7 @@ from segmix.errors import InputError, OptionError, OutputError
 from segmix.imaging.arrays import Pixels, true_bools
 from segmix.imaging.guard import (
     MAX_PIXELS,
+    check_indexes,
     check_options,
     check_size,
     choose_page,
@@ -293,12 +294,7 @@ def _picture(array: NDArray[Any]) -> Pillow.Image:
 
 
 def _indexed(array: NDArray[Any], palette: NDArray[np.uint8]) -> Pillow.Image:
-    if palette.dtype != np.uint8 or palette.shape[1:] != (3,) or not 1 <= len(palette) <= 256:
-        raise OptionError(f"palette must be uint8 (1 to 256, 3), got {palette.dtype} {palette.shape}")
-    if array.dtype != np.uint8 or array.ndim != 2 or array.size == 0:
-        raise OptionError(f"array must be uint8 (rows, cols) with a palette, got {array.dtype} {array.shape}")
-    if int(array.max()) >= len(palette):
-        raise OptionError(f"array must index the {len(palette)} colors of the palette, got {array.max()}")
+    check_indexes(array, palette)
     picture = Pillow.frombuffer("P", array.shape[::-1], np.ascontiguousarray(array), "raw", "P", 0, 1)
     picture.putpalette(np.ascontiguousarray(palette).tobytes())
     return picture

@@ -11,7 +11,10 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from segmix.errors import InputError, OptionError, check_whole, printable
 
@@ -229,3 +232,13 @@ def _stranger(head: bytes) -> str:
     if len(head) > 1 and all(32 <= byte < 127 or byte in b"\t\n\r\f" for byte in head):
         return "not a picture but text"
     return "not a picture of a known type"
+
+
+def check_indexes(array: NDArray[Any], palette: NDArray[np.uint8]) -> None:
+    """Raise OptionError unless the array indexes the colors of the palette, (n_colors, 3)."""
+    if palette.dtype != np.uint8 or palette.shape[1:] != (3,) or not 1 <= len(palette) <= 256:
+        raise OptionError(f"palette must be uint8 (1 to 256, 3), got {palette.dtype} {palette.shape}")
+    if array.dtype != np.uint8 or array.ndim != 2 or array.size == 0:
+        raise OptionError(f"array must be uint8 (rows, cols) with a palette, got {array.dtype} {array.shape}")
+    if int(array.max()) >= len(palette):
+        raise OptionError(f"array must index the {len(palette)} colors of the palette, got {array.max()}")

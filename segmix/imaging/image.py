@@ -25,6 +25,8 @@ from segmix.imaging.arrays import (
 Domain = NDArray[np.bool_]
 Limits = tuple[float | None, float | None]
 
+_COUNTED = "intensities are counted from"
+
 
 @dataclass(frozen=True, eq=False)
 class Image:
@@ -53,6 +55,8 @@ class Image:
         The page that was asked for, of a file with several.
     stored : str, optional
         The type of the numbers as they came; by default that of `pixels`.
+    offset : int or float
+        What was taken off the intensities as they came; `pixels` and `limits` are counted from it.
 
     Raises
     ------
@@ -72,6 +76,7 @@ class Image:
     steps: tuple[str, ...] = field(default=())
     page: int | None = None
     stored: str = ""
+    offset: int | float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.pixels, np.ndarray) or self.pixels.dtype.kind not in "biuf":
@@ -139,7 +144,7 @@ def as_image(
     Image
         float16 becomes float32, any byte order becomes the machine's, integers stay as they are. Only
         64-bit integers beyond 2**44, and floats that lie further from 0 than 2**34 times their width, are
-        counted from their median, as a note then says.
+        counted from their median, as a note then says and the image's `offset` tells.
 
     Raises
     ------
@@ -156,8 +161,9 @@ def as_image(
     if domain is None:
         return image
     narrowed = _narrowed(image, _as_domain(domain))
-    pixels, limits, said = _centered(image.pixels, image.limits, narrowed)
-    return replace(image, pixels=pixels, limits=limits, domain=narrowed, notes=image.notes + said)
+    pixels, limits, offset, said = _centered(image.pixels, image.limits, narrowed, image.offset)
+    notes = tuple(note for note in image.notes if not (said and note.startswith(_COUNTED))) + said
+    return replace(image, pixels=pixels, limits=limits, offset=offset, domain=narrowed, notes=notes)
 
 
 def _owned(image: Image, values: ArrayLike) -> Image:
@@ -183,7 +189,7 @@ def image_from_array(
         kept = ~np.ma.getmaskarray(values)
         domain = kept if domain is None else domain & kept
     limits = default_limits(pixels.dtype) if limits is None else limits
-    pixels, limits, said = _centered(pixels, limits, domain)
+    pixels, limits, offset, said = _centered(pixels, limits, domain)
     return Image(
         pixels=pixels,
         axes=axes or ("YX" if pixels.ndim == 2 else "ZYX"),
@@ -192,6 +198,7 @@ def image_from_array(
         limits=limits,
         notes=notes + said + _finite_note(pixels),
         stored=str(given.dtype.newbyteorder("=")),
+        offset=offset,
     )
 
 
@@ -214,6 +221,26 @@ def _check_limits(limits: object) -> None:
             f"limits must be two ascending numbers, None for an end that is open, got {limits!r}; "
             "give for example (0, 4095)"
         )
+
+
+def counted_limits(limits: Limits, offset: int | float) -> Limits:
+    """Limits in the units of the pixels, from those of the intensities as they came.
+
+    Raises
+    ------
+    OptionError
+        If they are not two ascending numbers or None.
+    """
+    _check_limits(limits)
+    if not offset:
+        return limits
+    low, high = (None if end is None else summed(_plain(end), -offset) for end in limits)
+    return low, high
+
+
+def summed(a: Any, b: Any) -> int | float:
+    """The sum; of whole numbers, which may be beyond float64, exact."""
+    return sum(int(part) if float(part).is_integer() else float(part) for part in (a, b))
 
 
 def _plain(end: Any) -> int | float | None:
@@ -240,7 +267,7 @@ def check_domain(domain: NDArray[Any], shape: tuple[int, ...]) -> None:
 
 def _as_domain(domain: ArrayLike) -> NDArray[Any]:
     try:
-        return np.asarray(domain)
+        return np.ma.filled(domain, False) if np.ma.isMaskedArray(domain) else np.asarray(domain)
     except ValueError as error:
         raise InputError(f"domain must be an array ({error}); make all rows of one length") from None
 
@@ -251,17 +278,17 @@ def _narrowed(image: Image, domain: NDArray[Any]) -> Domain:
 
 
 def _centered(
-    pixels: Pixels, limits: Limits, domain: Domain | None
-) -> tuple[Pixels, Limits, tuple[str, ...]]:
+    pixels: Pixels, limits: Limits, domain: Domain | None, offset: int | float = 0.0
+) -> tuple[Pixels, Limits, int | float, tuple[str, ...]]:
     """Pixels and limits, counted from the median where float64 is too coarse for them, and a note then."""
     middle = offset_of(pixels, domain)
     if middle is None:
-        return pixels, limits, ()
+        return pixels, limits, offset, ()
     zero: int | float = middle.item()
-    low, high = (None if end is None else float(end - zero) for end in limits)
-    lost = "their units" if isinstance(zero, int) else "how they differ"
-    note = f"intensities are counted from {zero}, as float64 would lose {lost}"
-    return counted_from(middle, pixels), (low, high), (note,)
+    total = summed(offset, zero) if offset else zero
+    lost = "their units" if isinstance(total, int) else "how they differ"
+    note = f"{_COUNTED} {total}, as float64 would lose {lost}"
+    return counted_from(middle, pixels), counted_limits(limits, zero), total, (note,)
 
 
 def _finite_note(pixels: Pixels) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, OptionError
 from .encoding import MAX_LEVELS, Encoded, encode, lone_ends
-from .image import Image, as_image
+from .image import Image, as_image, summed
 
 Quantization = Literal["auto"] | float | None
 
@@ -42,6 +42,8 @@ class Levels:
         Whether the values are two or three codes, such as those of a drawing, and not rounded intensities.
     lone : tuple of (float, int)
         The lowest or highest intensity and its count, where it holds many pixels far from all others.
+    cautions : tuple of str
+        What may be no intensity at all: such a value.
     """
 
     values: NDArray[np.float64]
@@ -53,6 +55,7 @@ class Levels:
     domain: NDArray[np.bool_] | None
     are_codes: bool = False
     lone: tuple[tuple[float, int], ...] = ()
+    cautions: tuple[str, ...] = ()
 
     @property
     def n_levels(self) -> int:
@@ -75,17 +78,7 @@ class Levels:
         ]
         if self.are_codes:
             notes.append(f"{self.n_levels} values are taken as codes, not as rounded intensities")
-        return (*notes, *self.cautions)
-
-    @property
-    def cautions(self) -> tuple[str, ...]:
-        """What may be no intensity at all: a value that holds many pixels, far from all others."""
-        return tuple(
-            f"{value:{'.10g' if value == round(value) and abs(value) < 1e10 else 'g'}} holds "
-            f"{count / self.n_pixels:.1%} of the pixels, far from all others; if it stands for missing data, "
-            "leave it out by a domain (--domain), or make it NaN"
-            for value, count in self.lone
-        )
+        return tuple(notes)
 
     @property
     def index(self) -> NDArray[np.int32]:
@@ -182,7 +175,8 @@ def _checked(quantization: object) -> Quantization:
     width = _as_float(quantization) if number else np.nan
     if not 0 < width < np.inf:
         raise OptionError(
-            f"quantization must be 'auto', None or a positive width of a level, got {quantization!r}"
+            f"quantization must be 'auto', None or a positive width of a level, got {quantization!r}; "
+            "leave it out if unsure"
         )
     return width
 
@@ -200,8 +194,10 @@ def _group(image: Image, encoded: Encoded, quantization: Quantization) -> Levels
     low, high = (-np.inf if image.limits[0] is None else image.limits[0]), image.limits[1]
     high = np.inf if high is None else high
     if values[0] > high or values[-1] < low:
+        of = f", all counted from {image.offset}" if image.offset else ""
         raise OptionError(
             f"limits must hold some of the intensities ({values[0]:g} to {values[-1]:g}), got {image.limits}"
+            f"{of}; give the ends at which the detector saturates, or none"
         )
     open_ends = (
         bool(values[0] <= low) or encoded.beyond[0],
@@ -217,8 +213,21 @@ def _group(image: Image, encoded: Encoded, quantization: Quantization) -> Levels
     level_of_code[present] = level
     counts = np.bincount(level, encoded.counts[present]).astype(np.int64)
     lone = lone_ends(values, encoded.counts[present]) if encoded.lone is None else encoded.lone
-    whole = (encoded.codes, level_of_code, encoded.domain, are_codes, lone)
+    cautions = tuple(_caution(image, value, n / int(counts.sum())) for value, n in lone)
+    whole = (encoded.codes, level_of_code, encoded.domain, are_codes, lone, cautions)
     return Levels(centers, counts, step, open_ends, *whole)
+
+
+def _caution(image: Image, value: float, share: float) -> str:
+    """Say what a value may stand for that holds a share of the pixels, far from all others."""
+    low, high = image.limits
+    shown = summed(value, image.offset) if image.offset else value
+    form = ".10g" if shown == round(shown) and abs(shown) < 1e10 else "g"
+    told = f"{shown:{form}} holds {share:.1%} of the pixels, far from all others"
+    if (low is not None and value <= low) or (high is not None and value >= high):
+        told += ", at the end of what can be recorded: they are saturated, or missing data"
+        return f"{told}; if missing, leave them out by a domain (--domain)"
+    return f"{told}; if it stands for missing data, leave it out by a domain (--domain), or make it NaN"
 
 
 def _merge(
@@ -235,12 +244,13 @@ def _merge(
     if len(values) > 1 and width > 2 * (values[-1] - values[0]):
         raise OptionError(
             f"quantization must be at most twice the range of the intensities "
-            f"({values[0]:g} to {values[-1]:g}), got {width:g}"
+            f"({values[0]:g} to {values[-1]:g}), got {width:g}; give the unit in which they were recorded"
         )
     if width < 1e-9 * (values[-1] - values[0]):
         raise OptionError(
             f"quantization must be at least 1e-9 of the range of the intensities "
-            f"({values[0]:g} to {values[-1]:g}), got {width:g}"
+            f"({values[0]:g} to {values[-1]:g}), got {width:g}; give the unit in which they were recorded, "
+            "or None (--quantization none)"
         )
     position = np.rint((values - values[0]) / base).astype(np.int64)
     merge = max(1, round(width / base))

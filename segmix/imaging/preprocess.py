@@ -124,7 +124,9 @@ def gaussian(image: Image, sigma: float) -> Image:
     """Average with Gaussian weights over the pixels that count: G * (y m) / (G * m), m = 1 where they do."""
     longest = max(image.shape)
     if not 0 < sigma <= longest:
-        raise OptionError(f"gaussian: sigma must be above 0, at most {longest} (longest side), got {sigma:g}")
+        raise OptionError(
+            f"gaussian: sigma must be above 0, at most {longest} (longest side), got {sigma:g}; 1 is usual"
+        )
     field = _field(image)
     smooth = _skimage("filters.gaussian")
     if field.counts is None:
@@ -193,7 +195,7 @@ def background(image: Image, radius: int) -> Image:
     field = _field(image)
     levels = field.unit * 255
     above = (levels - _skimage("restoration.rolling_ball")(levels, radius=radius)) / 255 * field.span
-    return _result(image, above, dtype=field.values.dtype)
+    return replace(_result(image, above, dtype=field.values.dtype), offset=0.0)
 
 
 def top_hat(image: Image, radius: int) -> Image:
@@ -201,7 +203,7 @@ def top_hat(image: Image, radius: int) -> Image:
     _check_radius("tophat", radius, image, most=500)
     field = _field(image)
     element = _round(radius, image.pixels.ndim, decomposition="sequence")
-    return _result(image, _skimage("morphology.white_tophat")(field.values, element))
+    return replace(_result(image, _skimage("morphology.white_tophat")(field.values, element)), offset=0.0)
 
 
 def equalize(image: Image) -> Image:
@@ -210,7 +212,7 @@ def equalize(image: Image) -> Image:
     counts = None if field.counts is None else field.counts.ravel()
     # flat, because a last axis of 3 or 4 would be taken for color
     shares = _skimage("exposure.equalize_hist")(field.unit.ravel(), nbins=4096, mask=counts)
-    return _result(image, shares.reshape(image.shape), dtype=field.values.dtype)
+    return replace(_result(image, shares.reshape(image.shape), dtype=field.values.dtype), offset=0.0)
 
 
 def rescale(image: Image, low: float, high: float) -> Image:
@@ -224,7 +226,7 @@ def rescale(image: Image, low: float, high: float) -> Image:
         raise OptionError(f"rescale: percentiles {low:g} and {high:g} are both {start:g}; widen them")
     scale = _skimage("exposure.rescale_intensity")
     result = _result(image, scale(field.values, in_range=(start, end), out_range=(0.0, 1.0)))
-    return replace(result, limits=(0.0, 1.0))
+    return replace(result, limits=(0.0, 1.0), offset=0.0)
 
 
 def crop(image: Image, top: int, left: int, height: int, width: int) -> Image:

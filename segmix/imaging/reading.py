@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from ..errors import InputError, OptionError
 from .guard import MAX_PIXELS
-from .image import Domain, Image, Limits, as_image
-from .levels import Quantization
+from .image import Domain, Image, Limits, as_image, counted_limits
+from .levels import Levels, Quantization
 
 
 class Reading(NamedTuple):
@@ -29,7 +29,9 @@ class Reading(NamedTuple):
 
             data = read_image(data, page=self.page, max_pixels=self.max_pixels)
         image = as_image(data, domain=self.domain)
-        return image if self.limits is None else replace(image, limits=self.limits)
+        if self.limits is None:
+            return image
+        return replace(image, limits=counted_limits(self.limits, image.offset))
 
     def refuse(self, source: str) -> None:
         """Raise OptionError if anything is asked that a row of values has not."""
@@ -44,6 +46,9 @@ class Reading(NamedTuple):
 
 AS_IT_IS = Reading()
 
+REBUILT = "the picture is rebuilt from the levels of its posterior"
+"""A note on an image whose pixels, their type and their digest need not be those of the file."""
+
 
 def read_domain(path: str, *, max_pixels: int = MAX_PIXELS) -> Domain:
     """Return True where the picture is not zero; a palette's colors say nothing of its indexes."""
@@ -56,10 +61,14 @@ def read_domain(path: str, *, max_pixels: int = MAX_PIXELS) -> Domain:
     return domain
 
 
-def options_of(original: Image, processed: Image, quantization: Quantization) -> dict[str, Any]:
+def options_of(
+    original: Image, processed: Image, quantization: Quantization, levels: Levels
+) -> dict[str, Any]:
     """What repeats the reading of a picture, ready for JSON."""
     domain = original.domain
-    return {
+    known: dict[str, Any] = {"offset": original.offset} if original.offset else {}
+    known |= {"cautions": list(levels.cautions)} if levels.cautions else {}
+    return known | {
         "quantization": plain_width(quantization),
         "page": original.page,
         "preprocess": list(processed.steps),
