@@ -21,7 +21,7 @@ from segmix.errors import OptionError, SegmixError
 from segmix.mixture import nuts
 from segmix.mixture.density import Observed, Parameters, Target, observe
 from segmix.mixture.distributions import Dirichlet, HalfNormal, InverseGamma, Normal, Uniform
-from segmix.mixture.modes import find_modes
+from segmix.mixture.modes import find_modes, start_points
 from segmix.samples import as_samples, count_samples
 
 from .monte_carlo import compare, estimate, stack
@@ -144,7 +144,7 @@ def test_draws_of_a_wider_or_narrower_prior_are_told_apart(wrong: Priors) -> Non
 def test_chains_start_apart_but_near_the_mode() -> None:
     target = target_of(simulate_mixture(300, *LECTURE, rng=1).values, Priors.lecture(), None)
     mode = find_modes(target, 2, rng=np.random.default_rng(1))[0]
-    points = nuts.start_points(target, [mode], 50, np.random.default_rng(2))
+    points = start_points(target, [mode], 50, np.random.default_rng(2))
     means = np.array([point["means"] for point in points])
     width = mode.scales[1:3]
     assert (np.abs(means - mode.point[1:3]) <= 2 * width).all()
@@ -160,7 +160,7 @@ def three_clumps() -> np.ndarray:
 def test_chains_start_around_the_modes_in_turn() -> None:
     target = target_of(three_clumps(), Priors(), None)
     modes = find_modes(target, 2, rng=np.random.default_rng(1))[:2]
-    points = nuts.start_points(target, modes, 5, np.random.default_rng(2))
+    points = start_points(target, modes, 5, np.random.default_rng(2))
     for chain, point in enumerate(points):
         mode = modes[chain % 2]
         assert (np.abs(point["means"] - mode.point[1:3]) <= 2 * mode.scales[1:3]).all()

@@ -19,14 +19,13 @@ from ..caches import importable
 from ..errors import OptionError
 from .chains import Steps
 from .density import Observed, Parameters, Target
-from .modes import Mode, points_around
+from .modes import Mode, start_points
 from .priors import ResolvedPriors
 from .traces import chain_seeds, nothing_drawn_interrupts, run_nutpie, steps_of, whole
 
 Array = NDArray[np.float64]
 
 MAX_ASSIGNMENTS = 100_000  # explicit labels, of which PyMC updates each one by one
-START_WIDTH = 2.0  # chains start so many standard errors around the mode
 TARGET_ACCEPT = 0.9
 
 
@@ -195,19 +194,6 @@ def sample_lecture(
     if "assignment" in trace["posterior"]:
         assignments = trace["posterior"]["assignment"].values.astype(np.uint8)
     return steps_of(target, traces, tuning=True), steps_of(target, traces), assignments
-
-
-def start_points(
-    target: Target, modes: Sequence[Mode], chains: int, rng: np.random.Generator
-) -> list[dict[str, Array]]:
-    """Points around the modes in turn, as PyMC takes them.
-
-    PyMC's own jitter, of 1 on the unconstrained scale, ends in other modes on pictures (R-hat 1.83).
-    """
-    parameters = points_around(target, modes, chains, width=START_WIDTH, rng=rng)
-    return [
-        {"weights": w, "means": m, "stds": s, "variances": s**2} for w, m, s in zip(*parameters, strict=True)
-    ]
 
 
 def _by_pymc(model: Any, starts: list[dict[str, Array]], size: Size) -> list[Any]:

@@ -113,10 +113,9 @@ class FieldChain:
     free = True  # whether weights and beta are drawn
 
     def __init__(self, problem: Problem, start: Beginning | FieldState, *, seed: int, number: int) -> None:
-        begins = isinstance(start, Beginning)
-        state = (
-            first_state(problem, start, seed=seed, number=number) if isinstance(start, Beginning) else start
-        )
+        state, warm = start, 0
+        if isinstance(state, Beginning):
+            state, warm = first_state(problem, state, seed=seed, number=number), WARM_SWEEPS
         self.problem, self.number = problem, state.number
         self.keys = keys_of(seed, Stream.LABELS, number)
         self.rng = generator_at(state.generator)
@@ -124,7 +123,7 @@ class FieldChain:
         self.table = problem.sweeps.prepare()
         self.labels, self.beta, self.logits = state.labels.copy(), state.beta, state.logits.copy()
         self.seen, self.n_seen = UNSEEN, state.n_seen
-        for _ in range(WARM_SWEEPS if begins else 0):
+        for _ in range(warm):
             self._sweep(UNSEEN)
 
     @property
