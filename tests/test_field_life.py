@@ -54,12 +54,16 @@ CASES: dict[str, tuple[Any, int, PottsOptions]] = {
     "weights inferred": (scattered((20, 21)), 2, PottsOptions()),
     "weights inferred, labels ordered": (stripes((40, 41), 2), 2, PottsOptions()),
     "pseudo-likelihood": (stripes((40, 41), 3), 3, PottsOptions("pseudo")),
-    "fixed, three classes": (stripes((40, 41), 3), 3, PottsOptions(0.9)),
+    "fixed, three classes": (stripes((40, 41), 3), 3, PottsOptions(0.9, weights="equal")),
     "volume, inferred": (stripes((6, 7, 8), 2), 2, PottsOptions(weights="equal")),
     "general kernel, volume, spacing": (stripes((11, 12, 13), 2), 2, PottsOptions(0.5, 3, (3.0, 1.0, 1.0))),
     "general kernel": (stripes((30, 31), 6), 6, PottsOptions(0.7, 2)),
     "general kernel, volume": (stripes((11, 12, 13), 5), 5, PottsOptions(0.3, 2)),
-    "general kernel, many levels": (stripes((30, 31), 2, kind=np.uint16, scale=200), 2, PottsOptions(0.8)),
+    "general kernel, many levels": (
+        stripes((30, 31), 2, kind=np.uint16, scale=200),
+        2,
+        PottsOptions(0.8, weights="equal"),
+    ),
     "one class": (stripes((20, 21), 1), 1, PottsOptions()),
 }
 
@@ -472,7 +476,19 @@ def test_the_foreground_is_of_fields(here: Path, errors: Callable[[], list[str]]
 
 def test_spacing_reaches_the_lattice(here: Path) -> None:
     np.save("stack.npy", stripes((6, 20, 20), 2))
-    few = ["--spatial", "--beta", "0.5", "--draws", "20", "--exactly", "--seed", "1", "--allow-unconverged"]
+    few = [
+        "--spatial",
+        "--beta",
+        "0.5",
+        "--weights",
+        "equal",
+        "--draws",
+        "20",
+        "--exactly",
+        "--seed",
+        "1",
+        "--allow-unconverged",
+    ]
     for name in ("3,1,1", "none"):
         assert run(["segment", "stack.npy", "-o", name, "--spacing", name, "-q", *few]) == 0
     told, alike = (
@@ -481,7 +497,7 @@ def test_spacing_reaches_the_lattice(here: Path) -> None:
     )
     assert told == [3.0, 1.0, 1.0]
     assert alike is None
-    known = PottsOptions(0.5, spacing=(3.0, 1.0, 1.0))
+    known = PottsOptions(0.5, spacing=(3.0, 1.0, 1.0), weights="equal")
     ours = segment("stack.npy", spatial=known, draws=20, until_converged=False, rng=1)
     theirs = Posterior.load("3,1,1/stack/posterior.nc")
     np.testing.assert_array_equal(ours.posterior.means, theirs.means)
@@ -540,7 +556,7 @@ def test_the_bar_is_on_a_terminal_only(noisy: Path, terminal: bool) -> None:
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     arguments = [argument for argument in SPATIAL if argument != "-q"]
     with subprocess.Popen(
-        command_line(*arguments, "--draws", "20000", "--exactly", "-o", "out"),
+        command_line(*arguments, "--weights", "equal", "--draws", "4000", "--exactly", "-o", "out"),
         stdout=subprocess.PIPE, stderr=writing, env=environment,
     ) as process:  # fmt: skip
         os.close(writing)
