@@ -18,6 +18,7 @@ from .modes import find_modes
 from .plan import MAX_NUMBERS, RESUMABLE, SPATIAL, Plan, Sampler, check_classes
 from .priors import Priors, ResolvedPriors, check_proper
 from .proposals import Proposal, adapt, around_modes, weigh, with_exchanges
+from .refining import ENOUGH, refine
 
 Array = NDArray[np.float64]
 
@@ -134,7 +135,8 @@ def _run_pymc(target: Target, n_classes: int, plan: Plan) -> Run:
 
 def _propose(target: Target, n_classes: int, rng: np.random.Generator) -> Proposal:
     proposal = with_exchanges(around_modes(find_modes(target, n_classes, rng=rng)), n_classes)
-    return adapt(target, proposal, rng=rng)[0]
+    proposal, pilot = adapt(target, proposal, rng=rng)
+    return proposal if pilot.efficiency > ENOUGH else refine(target, proposal, rng=rng)[0]
 
 
 def resume(levels: Levels, priors: Priors, *, sampler: str, seed: int, state: State) -> Chains[State]:

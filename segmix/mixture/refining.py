@@ -1,0 +1,86 @@
+"""Proposals of several t distributions for posteriors that one fits badly: bananas, ridges, skewed tails.
+
+Each component is split in two along its longest axis, and the mixture is fitted to weighted draws by EM
+(Cappe, Douc, Guillin, Marin and Robert 2008, Statistics and Computing 18, 447): with r_m the component's
+share of the proposal's density at a draw and g = (nu + d) / (nu + q_m), q_m the squared distance in units of
+its scale, centers are means weighted by w r_m g, and scales sum(w r_m g x x') / sum(w r_m).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .density import Target
+from .proposals import DEGREES, Proposal, Weighted, weigh
+
+Array = NDArray[np.float64]
+
+N_DRAWS = 2000
+N_STEPS = 3  # of EM on the same draws
+MAX_ROUNDS, MAX_COMPONENTS = 3, 8
+ENOUGH = 0.88  # efficiency, at which independence accepts 0.8 or more
+APART, LEFT = 0.6, 0.3  # sds that halves are moved by; what a half loses of the variance along that axis
+LEAST_SHARE = 0.01
+WIDER = 1.05  # than the draws, so that no tail is missed
+
+
+def refine(target: Target, proposal: Proposal, *, rng: np.random.Generator) -> tuple[Proposal, Weighted]:
+    """Split the proposal and fit it to its own draws, as long as that makes it more efficient."""
+    best = weigh(target, proposal, proposal.draw(N_DRAWS, rng=rng))
+    for _ in range(MAX_ROUNDS):
+        if best.efficiency > ENOUGH or 2 * len(proposal.shares) > MAX_COMPONENTS:
+            break
+        candidate = split(proposal)
+        for _ in range(N_STEPS):
+            candidate = em_step(candidate, best)
+        trial = weigh(target, candidate, candidate.draw(N_DRAWS, rng=rng))
+        if trial.efficiency <= best.efficiency:
+            break
+        proposal, best = candidate, trial
+    return proposal, best
+
+
+def split(proposal: Proposal) -> Proposal:
+    """Every component as two halves, moved apart along its longest axis."""
+    shares, centers, factors = [], [], []
+    for share, center, factor in zip(*proposal, strict=True):
+        axes, lengths, _ = np.linalg.svd(factor)
+        longest = axes[:, 0] * lengths[0]
+        scale = np.einsum("ij,kj->ik", factor, factor) - LEFT * np.outer(longest, longest)
+        for sign in (-1.0, 1.0):
+            shares.append(share / 2)
+            centers.append(center + sign * APART * longest)
+            factors.append(np.linalg.cholesky(scale))
+    return Proposal(np.array(shares), np.stack(centers), np.stack(factors))
+
+
+def em_step(proposal: Proposal, drawn: Weighted) -> Proposal:
+    """One step of EM on weighted draws; a component with few of them keeps much of what it is."""
+    points, d = drawn.points, drawn.points.shape[1]
+    weights = np.exp(drawn.log_weights - drawn.log_weights.max())
+    weights /= weights.sum()
+    distances = np.stack([
+        (np.linalg.solve(factor, (points - center).T) ** 2).sum(axis=0)
+        for center, factor in zip(proposal.centers, proposal.factors, strict=True)
+    ])  # fmt: skip
+    heights = [np.log(share) - np.log(np.diag(factor)).sum()
+               for share, factor in zip(proposal.shares, proposal.factors, strict=True)]  # fmt: skip
+    logs = np.array(heights)[:, None] - (DEGREES + d) / 2 * np.log1p(distances / DEGREES)
+    own = np.exp(logs - logs.max(axis=0))
+    own *= weights / own.sum(axis=0)
+    return _moments(proposal, points, own, (DEGREES + d) / (DEGREES + distances))
+
+
+def _moments(proposal: Proposal, points: Array, own: Array, gains: Array) -> Proposal:
+    """Components of weighted draws: ``own`` and ``gains`` are w r_m and g, (n_components, n_draws)."""
+    d, centers, factors = points.shape[1], [], []
+    totals = np.maximum(own.sum(axis=1), 1e-300)
+    for m, total in enumerate(totals):
+        trust = min(1.0, float(total**2 / max((own[m] ** 2).sum(), 1e-300)) / (4 * d))
+        pulled = own[m] * gains[m]
+        center = pulled @ points / max(pulled.sum(), 1e-300)
+        scale = np.einsum("n,ni,nj->ij", pulled, points - center, points - center) / total
+        old = np.einsum("ij,kj->ik", proposal.factors[m], proposal.factors[m])
+        centers.append(trust * center + (1 - trust) * proposal.centers[m])
+        factors.append(np.linalg.cholesky(trust * WIDER * scale + (1.0001 - trust) * old))
+    shares = np.maximum(totals / totals.sum(), LEAST_SHARE)
+    return Proposal(shares / shares.sum(), np.stack(centers), np.stack(factors))
