@@ -29,14 +29,23 @@ def refine(target: Target, proposal: Proposal, *, rng: np.random.Generator) -> t
     for _ in range(MAX_ROUNDS):
         if best.efficiency > ENOUGH or 2 * len(proposal.shares) > MAX_COMPONENTS:
             break
-        candidate = split(proposal)
-        for _ in range(N_STEPS):
-            candidate = em_step(candidate, best)
+        try:
+            candidate = fitted(proposal, best)
+        except np.linalg.LinAlgError:
+            break  # priors as narrow as numbers are apart leave no scale to split
         trial = weigh(target, candidate, candidate.draw(N_DRAWS, rng=rng))
         if trial.efficiency <= best.efficiency:
             break
         proposal, best = candidate, trial
     return proposal, best
+
+
+def fitted(proposal: Proposal, drawn: Weighted) -> Proposal:
+    """The split proposal, fitted to weighted draws of the whole one."""
+    candidate = split(proposal)
+    for _ in range(N_STEPS):
+        candidate = em_step(candidate, drawn)
+    return candidate
 
 
 def split(proposal: Proposal) -> Proposal:
