@@ -153,6 +153,6 @@ def test_beta_is_drawn_from_its_posterior(small: tuple[Normalizer, exact.Field])
         density /= density.sum()
         mean = density @ grid
         sd = np.sqrt(density @ (grid - mean) ** 2)
-        drawn = np.array([normalizer.draw_beta(agreements, rng=rng) for _ in range(4000)])
+        drawn = np.array([normalizer.draw_beta(agreements, np.nan, rng=rng) for _ in range(4000)])
         assert abs(drawn.mean() - mean) < MAX_Z * sd / np.sqrt(len(drawn)) + 0.01
         assert abs(drawn.std() / sd - 1) < MAX_Z / np.sqrt(2 * len(drawn)) + 0.01

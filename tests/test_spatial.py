@@ -114,7 +114,7 @@ def test_pseudo_likelihood_is_the_sum_of_conditionals() -> None:
         ]
         ours = PseudoLikelihood(states.agreements, 2.0)
         np.testing.assert_allclose(ours.log_density(betas, counts), expected)
-        drawn = [ours.draw_beta(counts, rng=rng) for _ in range(4000)]
+        drawn = [ours.draw_beta(counts, np.nan, rng=rng) for _ in range(4000)]
         grid = np.linspace(0, 2, 2001)
         density = np.exp(ours.log_density(grid, counts) - ours.log_density(grid, counts).max())
         mean = float((density * grid).sum() / density.sum())

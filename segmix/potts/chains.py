@@ -186,11 +186,11 @@ class FieldChain:
         elif problem.external is not None:
             self._draw_field(np.array([*sizes[:-1], agreements], np.float64))
         elif problem.normalizer is not None:
-            self.beta = problem.normalizer.draw_beta(agreements, rng=self.rng)
+            self.beta = problem.normalizer.draw_beta(agreements, self.beta, rng=self.rng)
         elif problem.pseudo is not None:
             likelihood, states = problem.pseudo
             by_state = problem.sweeps.count_states(self.labels, states)
-            self.beta = likelihood.draw_beta(by_state, rng=self.rng)
+            self.beta = likelihood.draw_beta(by_state, self.beta, rng=self.rng)
         most = problem.sweeps.lattice.n_pairs
         share = agreements / most if most else 1.0
         weights = np.exp(log_weights(self.theta[None])[0])

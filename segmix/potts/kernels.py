@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import kernel
+from ..kernels import inlined, kernel
 from .philox import LABELS, LOW_BITS, fill_words
 
 Array = NDArray[np.float64]
@@ -21,18 +21,18 @@ Words = NDArray[np.uint32]
 Halves = NDArray[np.uint16]
 
 _OUTSIDE = np.uint8(255)
-_HALF, _LOW = np.uint32(16), np.uint32(0xFFFF)
+_HALF, _LOW, _LAST_HALF = np.uint32(16), np.uint32(0xFFFF), np.uint16(0xFFFF)
 _WHOLE, _LAST = 4294967296.0, 4294967295.0  # 2^32, and the largest cut there is
 
 
 class Table(NamedTuple):
     """A conditional distribution by look-up: ``states.States``, their number, and the cuts of ``fill_cuts``.
 
-    ``base`` and ``n_states`` are uint16 and unsigned, of the type of ``columns`` (width,), which is scratch.
+    ``base`` is of the type of ``strides``, ``n_states`` of that of ``columns`` (width,), which is scratch.
     """
 
-    base: np.uint16
-    strides: NDArray[np.uint16]
+    base: Any
+    strides: NDArray[Any]
     state_of: NDArray[np.uint16]
     n_states: np.uint32
     high: NDArray[np.uint16]
@@ -94,29 +94,37 @@ def sweep_table(
     words = np.empty((4, (width + 7) // 8), np.uint32)
     rest = np.empty((4, (width + 7) // 8), np.uint32)
     bits, more = words.reshape(-1).view(np.uint16), rest.reshape(-1).view(np.uint16)
-    sums, new, cut = np.empty(width, np.uint16), np.empty(width, np.uint8), np.empty(width, np.uint16)
+    sums, new, cut = (
+        np.empty(width, table.strides.dtype),
+        np.empty(width, np.uint8),
+        np.empty(width, np.uint16),
+    )
     for p in grid.order:
         for r in range(grid.rows.size):
             first = grid.rows[r]
             fill_words(keys, r, number, LABELS + p, words)
             add_neighbors(labels, grid, p, first, table.base, table.strides, sums)
             code = codes[p][first : first + width]
-            for i in range(width):
-                columns[i] = code[i] * n_states + table.state_of[sums[i]]
+            if table.state_of.size:
+                for i in range(width):
+                    columns[i] = code[i] * n_states + table.state_of[sums[i]]
+            else:
+                for i in range(width):
+                    columns[i] = code[i] * n_states + sums[i]
             new[:] = 0
-            ties = np.uint8(0)
+            nearest = _LAST_HALF  # of all cuts to the bits, in a measure that is 0 for equal ones
             for k in range(n_cuts):
                 row = high[k]
                 for i in range(width):
                     cut[i] = row[columns[i]]
                 for i in range(width):
                     new[i] += np.uint8(bits[i] >= cut[i])
-                    ties |= np.uint8(bits[i] == cut[i])
+                    nearest = min(nearest, np.uint16(bits[i] ^ cut[i]))
                 if seen.size:
                     total = seen[k, p, first : first + width]
                     for i in range(width):
                         total[i] += cut[i]
-            if ties:
+            if nearest == 0:
                 fill_words(keys, r, number, LOW_BITS + p, rest)
                 for k in range(n_cuts):
                     for i in range(width):
@@ -127,20 +135,24 @@ def sweep_table(
                 z[i] = _OUTSIDE if z[i] == _OUTSIDE else new[i]
 
 
-@kernel
+@inlined
 def add_neighbors(
-    labels: Labels, grid: Grid, p: int, first: int, base: np.uint16, strides: Halves, sums: Halves
+    labels: Labels, grid: Grid, p: int, first: int, base: Any, strides: NDArray[Any], sums: NDArray[Any]
 ) -> None:
     """Fill ``sums`` (width,) with the neighbors' digits of one row of plane p, which begins at ``first``."""
-    width = grid.width
+    width, n_classes, zero = grid.width, strides.shape[1], strides.dtype.type(0)
     sums[:] = base
-    for j in range(grid.couplings.size):
-        start = first + grid.shifts[p, j]
-        near = labels[grid.planes[p, j]][start : start + width]
-        for k in range(strides.shape[1]):
-            digit, label = strides[j, k], np.uint8(k)
+    for j in range(0, grid.couplings.size, 2):  # an offset and its opposite, whose digits are the same
+        one, other = first + grid.shifts[p, j], first + grid.shifts[p, j + 1]
+        near, far = labels[grid.planes[p, j]], labels[grid.planes[p, j + 1]]
+        near, far = near[one : one + width], far[other : other + width]
+        for k in range(0, n_classes, 2):
+            label, digit = np.uint8(k), strides[j, k]
+            next_label, next_digit = np.uint8(k + 1), strides[j, min(k + 1, n_classes - 1)]
             for i in range(width):
-                sums[i] += digit if near[i] == label else np.uint16(0)
+                a = digit if near[i] == label else next_digit if near[i] == next_label else zero
+                b = digit if far[i] == label else next_digit if far[i] == next_label else zero
+                sums[i] += a + b
 
 
 @kernel
@@ -237,14 +249,15 @@ def agreements_of(labels: Labels, grid: Grid) -> float:
 
 @kernel
 def count_states(
-    labels: Labels, grid: Grid, base: np.uint16, strides: Halves, state_of: Halves, counts: NDArray[np.int64]
+    labels: Labels, grid: Grid, base: Any, strides: NDArray[Any], state_of: Halves, counts: NDArray[np.int64]
 ) -> None:
     """Add to ``counts`` (n_states, n_classes) how many pixels of each class have neighbors of each state."""
-    sums = np.empty(grid.width, np.uint16)
+    sums = np.empty(grid.width, strides.dtype)
     for p in range(labels.shape[0]):
         for first in grid.rows:
             add_neighbors(labels, grid, p, first, base, strides, sums)
             z = labels[p][first : first + grid.width]
             for i in range(grid.width):
                 if z[i] != _OUTSIDE:
-                    counts[state_of[sums[i]], z[i]] += 1
+                    state = state_of[sums[i]] if state_of.size else sums[i]
+                    counts[state, z[i]] += 1

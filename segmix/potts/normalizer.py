@@ -92,14 +92,14 @@ class Normalizer:
         """log C(beta)."""
         return self.log_constant_at_0 + np.asarray(self._integral(beta), np.float64)
 
-    def draw_beta(self, agreements: float, *, rng: np.random.Generator) -> float:
+    def draw_beta(self, agreements: float, now: float, *, rng: np.random.Generator) -> float:
         """Draw beta from p(beta | S) in proportion to exp(beta S) / C(beta), flat prior on the nodes' range.
 
         On a grid of 257 points around the mode, linear in between.
         """
         low, high = self._window(agreements)
         grid = np.linspace(low, high, N_GRID)
-        return draw_on_grid(grid, grid * agreements - self.log_constant(grid), rng=rng)
+        return draw_on_grid(grid, grid * agreements - self.log_constant(grid), now, rng=rng)
 
     def _window(self, agreements: float) -> tuple[float, float]:
         """Where p(beta | S) has its mass: eight sds, from its curvature, around its mode."""

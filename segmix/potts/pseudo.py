@@ -38,7 +38,7 @@ class PseudoLikelihood:
         density: Array = beta * own - logs @ counts[used].sum(axis=1)
         return density
 
-    def draw_beta(self, counts: NDArray[np.int64], *, rng: np.random.Generator) -> float:
+    def draw_beta(self, counts: NDArray[np.int64], now: float, *, rng: np.random.Generator) -> float:
         """Draw beta from PL times the flat prior, on a grid around the mode of that concave function."""
         low, high = 0.0, self.highest
         for _ in range(3):
@@ -50,4 +50,4 @@ class PseudoLikelihood:
         curvature = float(2 * around[1] - around[0] - around[2]) / step**2
         reach = N_SDS / np.sqrt(max(curvature, 1e-12)) + step
         grid = np.linspace(max(0.0, center - reach), min(self.highest, center + reach), N_GRID)
-        return draw_on_grid(grid, self.log_density(grid, counts), rng=rng)
+        return draw_on_grid(grid, self.log_density(grid, counts), now, rng=rng)

@@ -5,7 +5,7 @@ With two classes only their difference matters.
 """
 
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,14 @@ MAX_STATES = 4096
 class States(NamedTuple):
     """Numbered neighborhoods.
 
-    base: the sum of a pixel without neighbors. strides (n_offsets, n_classes) uint16: what a neighbor adds
-    to it, modulo 2^16, by its place and class. state_of (n_sums,) uint16: the state of a sum. agreements
-    (n_states, n_classes) float64: the couplings to neighbors of each class, up to a constant of the state.
+    base: the sum of a pixel without neighbors. strides (n_offsets, n_classes) unsigned, of one byte if sums
+    fit into it, else two: what a neighbor adds to it, modulo their range, by its place and class. state_of
+    (n_sums,) uint16: the state of a sum; empty where each sum is its state. agreements (n_states, n_classes)
+    float64: the couplings to neighbors of each class, up to a constant of the state.
     """
 
     base: int
-    strides: NDArray[np.uint16]
+    strides: NDArray[Any]
     state_of: NDArray[np.uint16]
     agreements: NDArray[np.float64]
 
@@ -40,9 +41,14 @@ def number_states(lattice: Lattice, n_classes: int) -> States | None:
     strides, counts, sums = digits
     base = -min(0, int(sums.min()))
     sums = sums + base
-    state_of = np.zeros(int(sums.max()) + 1, np.uint16)
-    state_of[sums] = np.arange(len(sums))
-    return States(base, strides[kind], state_of, np.einsum("c,sck->sk", values, counts))
+    by_sum = np.argsort(sums)
+    sums, counts = sums[by_sum], counts[by_sum]
+    n_sums = int(sums[-1]) + 1
+    state_of = np.zeros(0 if n_sums == len(sums) else n_sums, np.uint16)
+    if state_of.size:
+        state_of[sums] = np.arange(len(sums))
+    smallest = np.uint8 if n_sums <= 1 << 8 else np.uint16
+    return States(base, strides[kind].astype(smallest), state_of, np.einsum("c,sck->sk", values, counts))
 
 
 def number_sums(lattice: Lattice) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
@@ -64,7 +70,7 @@ def number_sums(lattice: Lattice) -> tuple[NDArray[np.uint16], NDArray[np.float6
     return units[kind].astype(np.uint16), couplings
 
 
-Digits = tuple[NDArray[np.uint16], NDArray[np.float64], NDArray[np.int64]]
+Digits = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]
 
 
 def _differences(degrees: NDArray[np.intp]) -> Digits | None:
@@ -78,7 +84,7 @@ def _differences(degrees: NDArray[np.intp]) -> Digits | None:
         return None
     counts = np.stack([-differences / 2, differences / 2], axis=2)
     strides = np.stack([-units, units], axis=1)
-    return strides.astype(np.int64).astype(np.uint16), counts, differences @ units
+    return strides.astype(np.int64), counts, differences @ units
 
 
 def _counts(degrees: NDArray[np.intp], n_classes: int) -> Digits | None:
@@ -91,4 +97,4 @@ def _counts(degrees: NDArray[np.intp], n_classes: int) -> Digits | None:
     if np.prod([len(rows) for rows in each]) > MAX_STATES:
         return None
     counts = np.array(list(product(*each)))
-    return units.astype(np.uint16), counts.astype(np.float64), np.einsum("ck,sck->s", units, counts)
+    return units.astype(np.int64), counts.astype(np.float64), np.einsum("ck,sck->s", units, counts)

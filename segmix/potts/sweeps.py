@@ -70,7 +70,7 @@ class Sweeps:
         kind: Any = np.uint16 if n <= 1 << 16 else np.uint32
         high, low = (np.zeros((self.n_classes - 1, n), np.uint16) for _ in range(2))
         return Table(
-            np.uint16(self.states.base), self.states.strides, self.states.state_of,
+            self.states.strides.dtype.type(self.states.base), self.states.strides, self.states.state_of,
             kind(len(self.states.agreements)), high, low, np.zeros(self.lattice.width, kind),
         )  # fmt: skip
 
@@ -132,7 +132,8 @@ class Sweeps:
     def count_states(self, labels: Planes, states: States) -> NDArray[np.int64]:
         """How many pixels of each class have neighbors of each state, (n_states, n_classes)."""
         counts = np.zeros(states.agreements.shape, np.int64)
-        count_states(labels, self.grid, np.uint16(states.base), states.strides, states.state_of, counts)
+        base = states.strides.dtype.type(states.base)
+        count_states(labels, self.grid, base, states.strides, states.state_of, counts)
         return counts
 
     def count(self, labels: Planes) -> NDArray[np.int64]:
