@@ -161,7 +161,7 @@ class ExactConstant(ExternalField):
     statistics: Array
 
     def log_constant(self, thetas: Array) -> Array:
-        return np.log(np.exp(self.statistics @ thetas.T).sum(axis=0))
+        return np.asarray(logsumexp(self.statistics @ thetas.T, axis=0))
 
     def distance(self, thetas: Array) -> Array:
         return np.zeros(len(thetas))

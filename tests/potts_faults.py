@@ -51,9 +51,9 @@ def biased(
     assert sweeps.states is not None
     agreements = sweeps.states.agreements
     gains = np.exp(beta * (agreements - agreements.max(axis=1, keepdims=True)))
-    fill_cuts(shares, gains, table.high, table.low)
+    fill_cuts(shares, gains, True, table.high, table.low)
     table.high[:] = (table.high * 0.96).astype(np.uint16)
-    sweep_table(labels, sweeps.codes, sweeps.grid, table, keys, number, seen)
+    sweep_table(labels, sweeps.codes, sweeps.grid, table, table.columns.dtype.type(0), keys, number, seen)
 
 
 def _sweep_at_once(sweeps: Sweeps, groups: Any, labels: Any, shares: Array, beta: float, **rest: Any) -> None:

@@ -99,7 +99,7 @@ def test_the_second_half_of_the_bits_decides_ties(more: int) -> None:
     assert table is not None
     table.high[:], table.low[:] = (bits + more) >> 16, (bits + more) & 0xFFFF
     labels = sweeps.lay_out(np.zeros(lattice.shape, np.uint8))
-    sweep_table(labels, sweeps.codes, sweeps.grid, table, keys, 0, UNSEEN)
+    sweep_table(labels, sweeps.codes, sweeps.grid, table, np.uint16(0), keys, 0, UNSEEN)
     assert lattice.join(labels)[2 * row, 2 * place] == 1 - more
 
 

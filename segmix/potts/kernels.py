@@ -22,6 +22,7 @@ Halves = NDArray[np.uint16]
 
 _OUTSIDE = np.uint8(255)
 _HALF, _LOW, _LAST_HALF = np.uint32(16), np.uint32(0xFFFF), np.uint16(0xFFFF)
+MOST = 1.5
 _WHOLE, _LAST = 4294967296.0, 4294967295.0  # 2^32, and the largest cut there is
 
 
@@ -56,41 +57,56 @@ class Grid(NamedTuple):
 
 
 @kernel
-def fill_cuts(shares: Array, gains: Array, high: Halves, low: Halves) -> None:
-    """Fill P(z <= k | level, state) in units of 2^-32, as high and low 16 bits (n_classes - 1, n).
+def fill_cuts(shares: Array, gains: Array, plain: bool, high: Halves, low: Halves) -> None:
+    """Fill P(z <= k | level, state, label now) in units of 2^-32, as high and low 16 bits (n_classes - 1, n).
 
-    The column of level v and state s is v n_states + s. shares (n_levels, n_classes) are m_k(v) up to a
-    factor a level, gains (n_states, n_classes) are exp(beta times the agreements).
+    The column of level v, state s and label z is (z n_levels + v) n_states + s. shares (n_levels, n_classes)
+    are m_k(v) up to a factor a level, gains (n_states, n_classes) are exp(beta times the agreements), so that
+    p_k = m_k(v) gains_k / sum is the conditional probability. With ``plain`` that is what is filled, under
+    label 0. Else a label leaves more often: another class k follows with p_k min(r_z, r_k), r_k = min(1 /
+    (1 - p_k), 3/2), which keeps p (Liu 1996, Biometrika 83, 681, has it without the 3/2, which keeps labels
+    that nothing tells apart from changing in step).
     """
     n_levels, n_classes = shares.shape
     n_states = gains.shape[0]
-    mass = np.empty(n_classes)
+    p, often = np.empty(n_classes), np.ones(n_classes)
     for v in range(n_levels):
         for s in range(n_states):
             total = 0.0
             for k in range(n_classes):
-                total += shares[v, k] * gains[s, k]
-                mass[k] = total
-            scale = _WHOLE / total
-            for k in range(n_classes - 1):
-                cut = np.uint32(min(mass[k] * scale, _LAST))
-                high[k, v * n_states + s] = cut >> _HALF
-                low[k, v * n_states + s] = cut & _LOW
+                p[k] = shares[v, k] * gains[s, k]
+                total += p[k]
+            for k in range(n_classes):
+                p[k] /= total
+                if not plain:
+                    often[k] = min(1.0 / (1.0 - p[k]), MOST)
+            for z in range(1 if plain else n_classes):
+                column = (z * n_levels + v) * n_states + s
+                leaves = 0.0
+                for k in range(n_classes):
+                    leaves += p[k] * min(often[z], often[k]) if k != z else 0.0
+                mass = 0.0
+                for k in range(n_classes - 1):
+                    mass += p[k] * min(often[z], often[k]) if k != z else 1.0 - leaves
+                    cut = np.uint32(min(max(mass, 0.0) * _WHOLE, _LAST))
+                    high[k, column] = cut >> _HALF
+                    low[k, column] = cut & _LOW
 
 
 @kernel
 def sweep_table(
-    labels: Labels, codes: Codes, grid: Grid, table: Table, keys: Words, number: int, seen: Words
+    labels: Labels, codes: Codes, grid: Grid, table: Table, apart: Any, keys: Words, number: int, seen: Words
 ) -> None:
-    """Draw every label once, in place, by look-up of its level and its neighbors' state.
+    """Draw every label once, in place, by look-up of its level, its neighbors' state and what it is now.
 
-    A label is the number of cuts (see ``fill_cuts``) that 32 random bits reach. The first 16 decide for all
-    but a few in 65,536, whose row then gets its second 16. ``number`` is the sweep's. Where ``seen``
-    (n_classes - 1, n_planes, plane size) uint32 is not empty, P(z <= k) is added in units of 2^-16,
-    rounded down.
+    ``apart`` is how far apart in the table the columns of two labels are; 0 where the label now does not
+    matter. The new label is the number of cuts (see ``fill_cuts``) that 32 random bits reach. The first 16
+    decide for all but a few in 65,536, whose row then gets its second 16. ``number`` is the sweep's. Where
+    ``seen`` (n_classes - 1, n_planes, plane size) uint32 is not empty, the cuts are added to it in units of
+    2^-16, rounded down.
     """
     width, high, low, columns = grid.width, table.high, table.low, table.columns
-    n_cuts, n_states = high.shape[0], table.n_states
+    n_cuts, n_states, last = high.shape[0], table.n_states, np.uint8(high.shape[0])
     words = np.empty((4, (width + 7) // 8), np.uint32)
     rest = np.empty((4, (width + 7) // 8), np.uint32)
     bits, more = words.reshape(-1).view(np.uint16), rest.reshape(-1).view(np.uint16)
@@ -104,13 +120,16 @@ def sweep_table(
             first = grid.rows[r]
             fill_words(keys, r, number, LABELS + p, words)
             add_neighbors(labels, grid, p, first, table.base, table.strides, sums)
-            code = codes[p][first : first + width]
+            code, z = codes[p][first : first + width], labels[p][first : first + width]
             if table.state_of.size:
                 for i in range(width):
                     columns[i] = code[i] * n_states + table.state_of[sums[i]]
             else:
                 for i in range(width):
                     columns[i] = code[i] * n_states + sums[i]
+            if apart:
+                for i in range(width):
+                    columns[i] += min(z[i], last) * apart
             new[:] = 0
             nearest = _LAST_HALF  # of all cuts to the bits, in a measure that is 0 for equal ones
             for k in range(n_cuts):
@@ -130,7 +149,6 @@ def sweep_table(
                     for i in range(width):
                         if bits[i] == high[k, columns[i]] and more[i] < low[k, columns[i]]:
                             new[i] -= 1
-            z = labels[p][first : first + width]
             for i in range(width):
                 z[i] = _OUTSIDE if z[i] == _OUTSIDE else new[i]
 

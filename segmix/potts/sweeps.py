@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 Planes = NDArray[np.uint8]
 
 MAX_TABLE = 1 << 20  # bytes, to stay in a core's cache
+FEW = 1 << 13  # columns, which are filled in less time than all else of a step takes
+PLAIN_EVERY = 4  # sweeps by table, in which a label's place now does not matter
 UNSEEN = np.zeros((0, 1, 1), np.uint32)
 
 
@@ -59,14 +61,14 @@ class Sweeps:
 
     def _pays(self, states: States) -> bool:
         entries = self.n_levels * len(states.agreements)
-        size = 4 * entries * (self.n_classes - 1)
-        return size <= MAX_TABLE and entries <= max(self.lattice.n_pixels, 1 << 12)
+        size = 4 * entries * (self.n_classes - 1) * self.n_classes
+        return size <= MAX_TABLE and entries * self.n_classes <= max(self.lattice.n_pixels // 2, FEW)
 
     def prepare(self) -> Table | None:
         """A table to be filled by one thread at a time; None where there is none."""
         if self.states is None:
             return None
-        n = self.n_levels * len(self.states.agreements)
+        n = self.n_classes * self.n_levels * len(self.states.agreements)
         kind: Any = np.uint16 if n <= 1 << 16 else np.uint32
         high, low = (np.zeros((self.n_classes - 1, n), np.uint16) for _ in range(2))
         return Table(
@@ -110,8 +112,10 @@ class Sweeps:
             return
         agreements = self.states.agreements
         gains = np.exp(beta * (agreements - agreements.max(axis=1, keepdims=True)))
-        fill_cuts(shares, gains, table.high, table.low)
-        sweep_table(labels, self.codes, self.grid, table, keys, number, seen)
+        plain = seen.size > 0 or number % PLAIN_EVERY == 0
+        fill_cuts(shares, gains, plain, table.high, table.low)
+        apart = table.columns.dtype.type(0 if plain else table.high.shape[1] // self.n_classes)
+        sweep_table(labels, self.codes, self.grid, table, apart, keys, number, seen)
 
     def sweep_clusters(
         self, labels: Planes, log_shares: Array, beta: float, *, keys: NDArray[np.uint32], number: int
