@@ -61,6 +61,31 @@ def test_moves_are_as_likely_back(name: str) -> None:
     assert abs(skew.mean() / (skew.std() / np.sqrt(N))) < MAX_Z
 
 
+@pytest.mark.parametrize("name", GRIDS)
+def test_the_distribution_function_and_its_inverse_undo_each_other(name: str) -> None:
+    grid, log_density = GRIDS[name]
+    density = np.exp(log_density(grid) - log_density(grid).max())
+    total = np.append(0.0, np.cumsum((density[1:] + density[:-1]) / 2))
+    fine = np.linspace(grid[0], grid[-1], 100_001)
+    mass = np.exp(log_density(fine))
+    exact = np.cumsum((mass[1:] + mass[:-1]) / 2)
+    for place in (0.1, 0.3, 0.5, 0.7321, 0.9):
+        x = grid[0] + place * (grid[-1] - grid[0])
+        u = grids._reached(grid, density, total, x)
+        assert u == pytest.approx(np.interp(x, fine[1:], exact / exact[-1]), abs=1e-3)
+        if grids.FAR < u < 1 - grids.FAR:
+            assert grids._quantile(grid, density, total, u) == pytest.approx(x, abs=1e-6)
+
+
+@pytest.mark.parametrize("reach", [8.0, 9.0, 12.0, 20.0])
+def test_moves_from_far_out_come_back(reach: float) -> None:
+    grid, rng = np.linspace(-reach, reach, N_GRID), np.random.default_rng(1)
+    for start in (-reach, -0.95 * reach, 0.95 * reach, reach, 3 * reach):
+        drawn = np.array([draw_on_grid(grid, -0.5 * grid**2, start, rng=rng) for _ in range(500)])
+        assert np.isfinite(drawn).all()
+        assert np.abs(drawn).max() < 6.5
+
+
 def test_a_move_without_all_of_its_noise_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     from scipy.special import ndtr, ndtri
 

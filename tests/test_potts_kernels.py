@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from segmix.errors import OptionError
+from segmix.potts.chains import SEEN_EVERY
 from segmix.potts.kernels import sweep_table
 from segmix.potts.lattice import Lattice
 from segmix.potts.philox import fill_words, keys_of
 from segmix.potts.states import number_states
-from segmix.potts.sweeps import UNSEEN, Sweeps
+from segmix.potts.sweeps import PLAIN_EVERY, UNSEEN, Sweeps
 
 from . import naive_potts as naive
 
@@ -78,7 +79,7 @@ def test_sweeps_are_their_naive_twins(case: tuple[Any, ...], holes: bool) -> Non
         ours = sweeps.lay_out(rng.integers(0, n_classes, lattice.shape).astype(np.uint8))
         theirs, shares = lattice.join(ours).copy(), rng.dirichlet(np.ones(n_classes), 4)
         keys, table = keys_of(3, n_classes), sweeps.prepare()
-        for number in range(2):
+        for number in (0, 1, 2, 4):
             sweeps.sweep(ours, shares, 0.7, keys=keys, number=number, table=table)
             naive.sweep(lattice, theirs, codes, shares, 0.7, keys, number, by_table)
         np.testing.assert_array_equal(lattice.join(ours)[domain], theirs[domain])
@@ -108,12 +109,15 @@ def test_probabilities_seen_are_the_conditional_ones() -> None:
     lattice, n_classes = Lattice((6, 7)), 3
     codes = rng.integers(0, 3, lattice.shape).astype(np.uint8)
     shares = rng.dirichlet(np.ones(n_classes), 3)
-    for by_table in (True, False):
+    assert SEEN_EVERY % PLAIN_EVERY == 0  # so that to look at probabilities changes no chain
+    for by_table, number in itertools.product((True, False), (0, 1)):
         sweeps = Sweeps(lattice, codes, 3, n_classes, by_table=by_table)
         labels = sweeps.lay_out(rng.integers(0, n_classes, lattice.shape).astype(np.uint8))
         before = lattice.join(labels).copy()
         seen = np.zeros((n_classes - 1, *labels.shape), np.uint32)
-        sweeps.sweep(labels, shares, 0.6, keys=keys_of(1, 0), number=0, table=sweeps.prepare(), seen=seen)
+        sweeps.sweep(
+            labels, shares, 0.6, keys=keys_of(1, 0), number=number, table=sweeps.prepare(), seen=seen
+        )
         first = lattice.parities[lattice.order[0]]
         for site in naive.sites(lattice):
             if tuple(x % 2 for x in site) != first:

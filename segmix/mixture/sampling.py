@@ -11,19 +11,18 @@ from ..errors import OptionError
 from ..imaging.levels import Levels
 from . import gibbs, independence
 from .chains import Chains, State, Steps, Stream, Watch, generator, run_thinned
-from .density import Parameters, Target, observe, pack
+from .density import Target, observe
 from .doubling import double, joined
 from .judgment import has_poor_weights, is_plain, missed_by, n_diverging
 from .modes import find_modes
 from .plan import MAX_NUMBERS, RESUMABLE, SPATIAL, Plan, Sampler, check_classes
 from .priors import Priors, ResolvedPriors, check_proper
 from .proposals import Proposal, adapt, around_modes, weigh, with_exchanges
-from .refining import ENOUGH, refine
+from .refining import ENOUGH, draw_by_gibbs, refine
 
 Array = NDArray[np.float64]
 
 TUNE = {"independence": 50, "gibbs": 500, "nuts": 1000, "pymc-lecture": 1000}
-CHECK_TUNE, CHECK_DRAWS = 100, 500  # of gibbs, to check what independence saw
 HOPELESS_R_HAT = 1.5  # after a first doubling: more of the same will not do
 START_EVIDENCE = np.log(100)  # PyMC's chains start around modes of a hundredth of the best one's evidence
 
@@ -83,16 +82,24 @@ def sample_levels(
     check_proper(observed, target.priors, source)
     if plan.sampler not in RESUMABLE:
         return _run_pymc(target, n_classes, plan)
-    proposal = _propose(target, n_classes, generator(plan.seed, Stream.MODES))
+    proposal, is_refined = _propose(target, n_classes, generator(plan.seed, Stream.MODES))
     if plan.sampler == "independence" and plan.until_converged:
-        return _run_independence(target, plan, proposal, watch)
+        return _run_independence(target, plan, proposal, is_refined, watch)
     return _extend(target, plan, plan.sampler, proposal, watch)[0]
 
 
-def _run_independence(target: Target, plan: Plan, proposal: Proposal, watch: Watch[Run] | None) -> Run:
-    """Run independence; where that leaves a doubt, gibbs, with all its doublings."""
+def _run_independence(
+    target: Target, plan: Plan, proposal: Proposal, is_refined: bool, watch: Watch[Run] | None
+) -> Run:
+    """Run independence; where that leaves a doubt, gibbs, with all its doublings.
+
+    A high acceptance tells that one t distribution a mode is close to the posterior, and of proposals fitted
+    to it no more than that they are close to what was seen: of these gibbs is always asked.
+    """
     run, verdict = _extend(target, plan, "independence", proposal, watch)
-    doubts = verdict.reasons or _missed(target, plan, proposal, run.steps)
+    doubts = verdict.reasons
+    if not doubts and (is_refined or not is_plain(run.steps)):
+        doubts = _missed(target, plan, proposal, run.steps)
     if not doubts:
         return run
     note = f"gibbs took over from independence: {'; '.join(doubts)}"
@@ -100,12 +107,9 @@ def _run_independence(target: Target, plan: Plan, proposal: Proposal, watch: Wat
 
 
 def _missed(target: Target, plan: Plan, proposal: Proposal, steps: Steps) -> tuple[str, ...]:
-    """Let a short run of gibbs say whether independence, at a middling acceptance, missed a part."""
-    if is_plain(steps) or steps.log_weights is None:
-        return ()
-    check = _start(target, plan, "gibbs", proposal).run(CHECK_TUNE + CHECK_DRAWS)
-    drawn = check.select(slice(CHECK_TUNE, None)).parameters
-    points = pack(Parameters(*(part.reshape(-1, part.shape[2]) for part in drawn)))
+    """Let a short run of gibbs say whether independence missed a part."""
+    assert steps.log_weights is not None
+    points = draw_by_gibbs(target, proposal, seed=plan.seed)
     return missed_by(steps.log_weights, weigh(target, proposal, points).log_weights)
 
 
@@ -133,10 +137,13 @@ def _run_pymc(target: Target, n_classes: int, plan: Plan) -> Run:
     return Run(plan.sampler, target.priors, warmup, steps, None, notes, assignments)
 
 
-def _propose(target: Target, n_classes: int, rng: np.random.Generator) -> Proposal:
+def _propose(target: Target, n_classes: int, rng: np.random.Generator) -> tuple[Proposal, bool]:
+    """The proposal, and whether it is fitted to draws of the posterior."""
     proposal = with_exchanges(around_modes(find_modes(target, n_classes, rng=rng)), n_classes)
     proposal, pilot = adapt(target, proposal, rng=rng)
-    return proposal if pilot.efficiency > ENOUGH else refine(target, proposal, rng=rng)[0]
+    if pilot.efficiency > ENOUGH:
+        return proposal, False
+    return refine(target, proposal, rng=rng), True
 
 
 def resume(levels: Levels, priors: Priors, *, sampler: str, seed: int, state: State) -> Chains[State]:

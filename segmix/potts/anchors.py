@@ -31,6 +31,7 @@ PILOT_EVERY = 5  # sweeps
 MAX_MISFIT = 1.0  # sds of a statistic between fitted and simulated means
 EXCESS = 0.5  # of agreements over those by chance, beyond which labels at a large beta are ordered
 REACH = 1.5  # of the first anchors, in widths of p(theta | z)
+WIDER = 1.5  # times, where chains do not stay within that
 
 
 class Asked(NamedTuple):
@@ -71,9 +72,9 @@ def search(fields: PriorFields, theta: Array, asked: Asked) -> tuple[Array, Arra
     return theta, np.linalg.cholesky(np.linalg.inv(precision))
 
 
-def around(theta: Array, factor: Array) -> Array:
+def around(theta: Array, factor: Array, reach: float = REACH) -> Array:
     """The first anchors: theta, and both ways along each column of the factor, (2 d + 1, d)."""
-    steps = REACH * factor.T
+    steps = reach * factor.T
     return _inside(np.concatenate([theta[None], theta + steps, theta - steps]))
 
 
@@ -101,6 +102,7 @@ class AnchorSearch:
         self.fields = PriorFields(lattice, n_classes, chains[0].labels.copy(), seed=[seed, Stream.ANCHORS])
         self.critical = ordering_beta(lattice, n_classes)
         self.theta: Array | None = None
+        self.reach = REACH
         self.is_settled = False
 
     def pilot(self, n: int) -> list[Steps]:
@@ -133,10 +135,12 @@ class AnchorSearch:
         thetas, external = thetas_of(steps), self.chains[0].problem.external
         assert external is not None
         near = np.quantile(external.distance(thetas), 0.9) < 1
-        self.is_settled = bool(near and external.misfit < MAX_MISFIT)
+        fits = external.misfit < MAX_MISFIT
+        self.is_settled = bool(near and fits)
+        self.reach *= 1.0 if self.is_settled else WIDER if fits else 1 / WIDER
         found = self._search()
         if found is not None:
-            self._simulate(np.concatenate([around(*found), spread_of(thetas)]), found[1])
+            self._simulate(np.concatenate([around(*found, self.reach), spread_of(thetas)]), found[1])
 
     def end(self) -> None:
         """Leave weights equal where the constant is not known all over the chains' way."""
@@ -166,19 +170,13 @@ class AnchorSearch:
         statistics, beta = np.mean([chain.statistics() for chain in self.chains], axis=0), self.problem.beta
         concentration, found = self.problem.target.priors.weights.parameters[0], None
         if self.theta is not None or not self._is_ordered(statistics):
-            theta = self._first(statistics) if self.theta is None else self.theta
+            theta = np.mean([chain.theta for chain in self.chains], axis=0)
             found = search(self.fields, theta, Asked(statistics, concentration, beta, self.critical))
         if found is None:
             self._give_up(f"labels are ordered (beta about {self.critical:.2g} or more)")
         else:
             self.theta = found[0]
         return found
-
-    def _first(self, statistics: Array) -> Array:
-        """Theta of strangers in these shares."""
-        sizes = np.append(statistics[:-1], self.fields.sweeps.lattice.n_pixels - statistics[:-1].sum())
-        logs = np.log(np.maximum(sizes, 1.0))
-        return np.append(logs[:-1] - logs[-1], self.problem.beta or 0.0)
 
     def _is_ordered(self, statistics: Array) -> bool:
         lattice = self.fields.sweeps.lattice

@@ -1,11 +1,10 @@
-"""Where chains of a field begin: at the classes of the picture as it came or smoothed, whichever fit better.
+"""Where chains of a field begin: at the classes that best tell the levels of neighbor pairs.
 
 Where noise hides the classes the mixture of single pixels says little of them, and chains that begin there
-stay far from the posterior for long. Means over neighborhoods tell classes apart, if labels hang together.
+stay far from the posterior for long. Pairs tell more, if labels hang together.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,80 +15,83 @@ from ..mixture.modes import find_modes, fit_em
 from ..mixture.priors import ResolvedPriors
 from ..mixture.starts import centers_of
 from .chains import FIRST_BETA, Beginning, Problem
-from .lattice import Lattice
 from .normalizer import ordering_beta
-from .pilot import Pilot
+from .pairs import count_pairs, fit_pairs
 
 Array = NDArray[np.float64]
 
 WIDTHS = (1.0, 2.0, 4.0)  # sds of the Gaussian filter, in pixels
 N_BINS, N_STEPS = 256, 200  # of the smoothed picture's histogram, and of EM on it
 LEAST = 10  # pixels of a class
+ABOUT = 5.0  # nats: fits no worse than this may be the better ones
 MAX_PIXELS = 1 << 19  # of a larger picture every second or third pixel, and so on, is taken
 
 
 def find_beginning(problem: Problem, *, seed: int) -> Beginning:
-    """The classes and beta with the highest p(y | z) p(z) p(means, stds), p(z) by pseudo-likelihood.
+    """The classes that best tell the levels of neighbor pairs (see ``pairs``), found from several starts.
 
-    Labels z are the mixture's, whose classes are the mixture's own, and those of smoothed pictures, whose
-    classes are the moments of their pixels. Beta, where it is inferred, is at most where order sets in: from
-    there labels still move.
+    These are the mixture's classes, and the moments of what smoothed pictures are told apart into. Of fits
+    about as good that with the classes furthest apart is taken, from where labels find the others soonest.
+    Beta, where it is inferred, is at most where order sets in: from there labels still move.
     """
-    rng, n_classes = generator(seed, Stream.MODES), problem.n_classes
+    rng, n_classes, beta = generator(seed, Stream.MODES), problem.n_classes, problem.beta
     mixture = unpack(find_modes(problem.target, n_classes, rng=rng)[0].point)
-    beta, best_fit = problem.beta, -np.inf
-    best = Beginning(mixture, FIRST_BETA if beta is None else beta)
+    best = Beginning(mixture, FIRST_BETA if beta is None else beta, np.zeros(n_classes))
     if n_classes == 1:
         return best
-    lattice, picture, inside = _thinned(problem)
-    critical, pilot = ordering_beta(lattice, n_classes), Pilot(lattice, n_classes, rng=rng)
-    for is_mixture, labels in _labelings(picture, inside, mixture, rng):
-        found = _moments(picture[inside], labels[inside], n_classes)
-        if found is None:
-            continue
-        theta = np.append(np.zeros(n_classes - 1), beta or 0.0)
-        theta = pilot.mode(labels, theta, fixed_beta=beta is not None)
-        fit = pilot.log_likelihood(labels, theta) - float(found.weights @ np.log(found.stds))
-        classes = mixture if is_mixture else found
-        fit = inside.sum() * fit + _log_prior(problem.target.priors, classes)
-        if fit > best_fit:
-            best = Beginning(classes, min(float(theta[-1]), critical) if beta is None else beta)
-            best_fit = fit
-    return best
+    lattice = problem.sweeps.lattice
+    pairs = count_pairs(lattice, lattice.join(problem.sweeps.codes), problem.target.observed)
+    fits = [fit_pairs(pairs, classes) for classes in _starts(problem, mixture, rng)]
+    fits = [fit for fit in fits if _is_possible(problem.target.priors, fit.classes)]
+    if not fits or not pairs.counts.any():
+        return best
+    highest = max(fit.log_likelihood for fit in fits)
+    fit = max((fit for fit in fits if fit.log_likelihood > highest - ABOUT), key=lambda fit: fit.gap)
+    logits, inferred = fit.field(float(lattice.couplings.sum()), ordering_beta(lattice, n_classes))
+    return Beginning(fit.classes, inferred if beta is None else beta, logits)
 
 
-def _log_prior(priors: ResolvedPriors, classes: Parameters) -> float:
-    """Of means and stds, weights being whatever they are."""
+def _is_possible(priors: ResolvedPriors, classes: Parameters) -> bool:
+    """Whether means ascend and the prior allows them and the stds; weights are whatever they are."""
     equal = np.full((1, len(classes.means)), 1 / len(classes.means))
-    return float(priors.log_density(equal, classes.means[None], classes.stds[None])[0])
+    density = priors.log_density(equal, classes.means[None], classes.stds[None])[0]
+    return bool(np.isfinite(density) and (np.diff(classes.means) > 0).all())
 
 
-def _thinned(problem: Problem) -> tuple[Lattice, Array, NDArray[np.bool_]]:
-    """Pixels in equal steps along each axis, on a lattice of their own; which of them count."""
+def _starts(problem: Problem, mixture: Parameters, rng: np.random.Generator) -> Iterator[Parameters]:
+    """The mixture's classes, and those of smoothed pictures."""
+    yield mixture
+    picture, inside = _thinned(problem)
+    for labels in _labelings(picture, inside, len(mixture.means), rng):
+        found = _moments(picture[inside], labels[inside], len(mixture.means))
+        if found is not None:
+            yield found
+
+
+def _thinned(problem: Problem) -> tuple[Array, NDArray[np.bool_]]:
+    """Pixels in equal steps along each axis; which of them count."""
     lattice, observed = problem.sweeps.lattice, problem.target.observed
     step = int(np.ceil((np.prod(lattice.shape) / MAX_PIXELS) ** (1 / lattice.ndim)))
     chosen = (slice(None, None, step),) * lattice.ndim
     codes = lattice.join(problem.sweeps.codes)[chosen]
     domain = None if lattice.domain is None else lattice.domain[chosen]
     inside = np.ones(codes.shape, bool) if domain is None else domain
-    fewer = replace(lattice, shape=codes.shape, domain=domain)
-    return fewer, centers_of(observed)[observed.columns][codes], inside
+    return centers_of(observed)[observed.columns][codes], inside
 
 
 def _labelings(
-    picture: Array, inside: NDArray[np.bool_], mixture: Parameters, rng: np.random.Generator
-) -> Iterator[tuple[bool, NDArray[np.uint8]]]:
-    """Labels by the mixture, and by that of means over neighborhoods of several widths."""
+    picture: Array, inside: NDArray[np.bool_], n_classes: int, rng: np.random.Generator
+) -> Iterator[NDArray[np.uint8]]:
+    """Labels by the mixtures of means over neighborhoods of several widths."""
     from scipy.ndimage import gaussian_filter
 
-    yield True, _classify(picture, mixture)
     for width in WIDTHS:
         share = gaussian_filter(inside.astype(np.float64), width)
         smooth = gaussian_filter(np.where(inside, picture, 0.0), width) / np.maximum(share, 1e-9)
         counts, edges = np.histogram(smooth[inside], N_BINS)
         if counts.max() < counts.sum():
             bins = Observed(edges, counts.astype(np.float64), np.arange(N_BINS))
-            yield False, _classify(smooth, fit_em(bins, len(mixture.means), n_steps=N_STEPS, rng=rng)[0])
+            yield _classify(smooth, fit_em(bins, n_classes, n_steps=N_STEPS, rng=rng)[0])
 
 
 def _classify(picture: Array, classes: Parameters) -> NDArray[np.uint8]:

@@ -97,10 +97,11 @@ def _pseudo_of(lattice: Lattice, n_classes: int) -> tuple[PseudoLikelihood, Stat
 
 
 class Beginning(NamedTuple):
-    """Where chains begin, beside their labels."""
+    """Where chains begin, beside their labels: classes, beta, and log weights of the prior (n_classes,)."""
 
     parameters: Parameters
     beta: float
+    logits: Array
 
 
 class FieldChain:
@@ -247,7 +248,7 @@ def first_state(problem: Problem, start: Beginning, *, seed: int, number: int) -
         generator=state_of(generator(seed, Stream.FIELD, number)),
         means=start.parameters.means,
         stds=start.parameters.stds,
-        logits=np.zeros(problem.n_classes),
+        logits=start.logits,
         labels=_first_labels(problem, start, STARTS[number % len(STARTS)], seed=seed, number=number),
     )
 

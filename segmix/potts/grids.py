@@ -7,6 +7,7 @@ Array = NDArray[np.float64]
 
 N_GRID = 257  # points of the grid
 N_SDS = 8.0  # its half width
+FAR = 1e-9  # of the distribution function, from its ends
 OVER = 0.7  # of how far to the other side a number moves
 
 
@@ -23,15 +24,12 @@ def draw_on_grid(grid: Array, log_density: Array, now: float, *, rng: np.random.
     grid, log_density : (n,) float64
         Evenly spaced points, and the log density there up to a constant.
     now : float
-        From where to move; outside the grid it is forgotten.
+        From where to move; it is forgotten where the density is hardly any.
     """
     density = np.exp(log_density - log_density.max())
     total = np.append(0.0, np.cumsum((density[1:] + density[:-1]) / 2))
-    u = (
-        rng.random()
-        if not grid[0] < now < grid[-1]
-        else _overrelaxed(_reached(grid, density, total, now), rng)
-    )
+    reached = _reached(grid, density, total, now) if grid[0] < now < grid[-1] else 0.0
+    u = _overrelaxed(reached, rng) if FAR < reached < 1 - FAR else 1 - rng.random()
     return _quantile(grid, density, total, u)
 
 
@@ -52,7 +50,7 @@ def _reached(grid: Array, density: Array, total: Array, x: float) -> float:
 
 def _quantile(grid: Array, density: Array, total: Array, u: float) -> float:
     """Where the distribution function is u."""
-    cell = min(int(np.searchsorted(total, u * total[-1], side="right")) - 1, len(grid) - 2)
+    cell = max(int(np.searchsorted(total, u * total[-1], side="left")) - 1, 0)
     left, right = density[cell], density[cell + 1]
     share = (u * total[-1] - total[cell]) / (total[cell + 1] - total[cell])
     root = np.sqrt(left**2 + share * (right**2 - left**2))

@@ -81,6 +81,8 @@ def sample_field(
     check_classes(levels, n_classes, source)
     problem = pose(levels, n_classes=n_classes, priors=priors, options=options, seed=plan.seed)
     start = find_beginning(problem, seed=plan.seed)
+    if not _infers_weights(problem, options):
+        start = start._replace(logits=np.zeros(n_classes))
     each = [FieldChain(problem, start, seed=plan.seed, number=i) for i in range(plan.chains)]
     chains = FieldChains(problem, options, each)
     labels = None if keep_labels is None else np.empty((keep_labels, *levels.index.shape), np.uint8)
@@ -119,7 +121,7 @@ def _tune(
 ) -> Steps | None:
     """Steps to be thrown away, every thin-th; ``watch`` hears of no draws meanwhile, but of their tune."""
     tune, problem = TUNE if plan.tune is None else plan.tune, chains.problem
-    if chains.options.weights == "infer" and problem.n_classes > 1 and problem.pseudo is None:
+    if _infers_weights(problem, chains.options):
         return search_weights(chains, tune, seed=plan.seed).thin(plan.thin)
     if not tune:
         return None
@@ -132,6 +134,10 @@ def _tune(
             watch(0, plan.draws, so_far)
 
     return run_field(chains, tune, 1, begun, told if watch else None).thin(plan.thin)
+
+
+def _infers_weights(problem: Problem, options: PottsOptions) -> bool:
+    return options.weights == "infer" and problem.n_classes > 1 and problem.pseudo is None
 
 
 def search_weights(chains: FieldChains, n: int, *, seed: int) -> Steps:
