@@ -248,20 +248,36 @@ def count_classes(labels: Labels, codes: Codes, grid: Grid, counts: NDArray[np.i
 
 @kernel
 def agreements_of(labels: Labels, grid: Grid) -> float:
-    """sum over neighbor pairs of c_ij [z_i = z_j]."""
-    total = 0.0
+    """sum over neighbor pairs of c_ij [z_i = z_j].
+
+    Up to 255 rows are added up column by column, in bytes, before their sum is taken.
+    """
+    width, total = grid.width, 0.0
+    columns = np.zeros(width, np.uint8)
     for j in range(0, grid.couplings.size, 2):  # of each pair of opposite offsets one
-        equal = 0
+        equal, n_rows = 0, 0
         for p in range(labels.shape[0]):
             for first in grid.rows:
                 start = first + grid.shifts[p, j]
-                z = labels[p][first : first + grid.width]
-                near = labels[grid.planes[p, j]][start : start + grid.width]
-                in_row = np.int32(0)
-                for i in range(grid.width):
-                    in_row += np.int32((z[i] == near[i]) & (z[i] != _OUTSIDE))
-                equal += int(in_row)
+                z = labels[p][first : first + width]
+                near = labels[grid.planes[p, j]][start : start + width]
+                for i in range(width):
+                    columns[i] += np.uint8(z[i] == near[i]) & np.uint8(z[i] != _OUTSIDE)
+                n_rows += 1
+                if n_rows % 255 == 0:
+                    equal += sum_up(columns)
+        equal += sum_up(columns)
         total += grid.couplings[j] * equal
+    return total
+
+
+@kernel
+def sum_up(columns: Labels) -> int:
+    """The sum of bytes, which become 0."""
+    total = 0
+    for i in range(columns.size):
+        total += columns[i]
+    columns[:] = 0
     return total
 
 
