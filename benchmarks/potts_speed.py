@@ -21,10 +21,10 @@ from segmix.potts.chains import FieldChain, class_shares, pose, start_parameters
 NOTE = """\
 Medians of 7 runs. The joint sampler draws labels, means, sds and beta, and adds up the pixels' probabilities
 in every fourth sweep. bayesImageS (R), which does the like, was measured at 7 to 12 million.
-Tried for more, K = 2, of 0.62 ns a pixel: the generator takes 0.18, look-ups 0.17, neighbors 0.1, the rest is
-comparing and storing. Vector gathers (vpgatherdd on 32-bit tables) make 6,600 M look-ups a second, single loads
-5,800 M: 3 % of a sweep, not taken. Counts and agreements kept up to date by the labels that change: 15 % change
-in a sweep of a noisy picture, 12 ns each, slower than to count anew."""
+Tried for more, K = 2, of 0.62 ns a pixel: the generator takes 0.18, look-ups 0.17, neighbors 0.1, the rest
+is comparing and storing. Vector gathers (vpgatherdd on 32-bit tables) make 6,600 M look-ups a second, single
+loads 5,800 M: 3 % of a sweep, not taken. To keep counts up to date by the labels that change (15 % of a noisy
+picture in a sweep, 12 ns each) is slower than to count anew."""
 REPEATS = 7
 SHARE = 0.6  # of the 8-bit target that wide types and volumes must reach
 

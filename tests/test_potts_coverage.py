@@ -34,6 +34,7 @@ SEPARATIONS = (1.5, 2.0, 3.0)  # distance of neighboring means in sds
 N = 102  # replications, a third at each separation
 ESS = 200  # at least, in a run that has converged: 100 a chain
 BAYES_TUNE, BAYES_SWEEPS = 200, 1500
+TWO_ANSWERS = (2, 2, 27)  # dimensions, classes and number of a picture, see the test of this name
 
 
 class Picture(NamedTuple):
@@ -141,22 +142,23 @@ def test_intervals_cover_and_pixels_are_as_good_as_can_be(
     outcome = replicate(monkeypatch, ndim, n_classes)
     p_values = check_calibration(outcome.hits, outcome.ranks, ESS)
     assert is_calibrated(p_values), (p_values, outcome.hits.mean(axis=0))
-    kept = np.argsort(np.abs(outcome.wrong - outcome.least))[:-1]  # see ``test_one_picture_has_two_answers``
+    kept = [i for i in range(N) if (ndim, n_classes, i) != TWO_ANSWERS]
     ratio = outcome.wrong[kept].sum() / outcome.least[kept].sum()
     assert abs(ratio - 1) < 0.02, (outcome.wrong, outcome.least)
 
 
 @pytest.mark.slow
-def test_one_picture_has_two_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Strangers in equal shares, or few bright ones that hang together: the posterior has both, far apart.
 
     Chains of one run begin at the same classes and find the same answer or, by chance, each its own.
     """
     monkeypatch.setattr("segmix.potts.chains.normalizer_of", lambda *_, **__: normalizer(2, 2))
-    picture = simulate(2, 2, 27)
+    picture = simulate(*TWO_ANSWERS)
     assert picture.beta < 0.1
-    betas = [fit(picture, seed, 1000).posterior.summary()["beta"].mean for seed in range(1, 6)]
-    assert max(betas) > 0.5
+    betas = [fit(picture, seed, 1000).posterior.summary()["beta"].mean for seed in range(1, 7)]
+    assert max(betas) > 0.8
+    assert min(betas) < 0.5
 
 
 @pytest.mark.slow

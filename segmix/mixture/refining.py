@@ -27,7 +27,12 @@ WIDER = 1.05  # than the draws, so that no tail is missed
 
 
 def refine(target: Target, proposal: Proposal, *, rng: np.random.Generator) -> Proposal:
-    """Split the proposal and fit it to draws of the posterior, as long as that makes it more efficient."""
+    """Split the proposal and fit it to draws of the posterior, as long as that makes it more efficient.
+
+    A proposal of more than half ``MAX_COMPONENTS`` stays as it is.
+    """
+    if 2 * len(proposal.shares) > MAX_COMPONENTS:
+        return proposal
     points = draw_by_gibbs(target, proposal, seed=int(rng.integers(1 << 62)))
     best = weigh(target, proposal, proposal.draw(N_DRAWS, rng=rng)).efficiency
     for _ in range(MAX_ROUNDS):

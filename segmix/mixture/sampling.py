@@ -82,9 +82,12 @@ def sample_levels(
     check_proper(observed, target.priors, source)
     if plan.sampler not in RESUMABLE:
         return _run_pymc(target, n_classes, plan)
-    proposal, is_refined = _propose(target, n_classes, generator(plan.seed, Stream.MODES))
+    rng = generator(plan.seed, Stream.MODES)
+    plain, efficiency = _propose(target, n_classes, rng)
+    is_poor = plan.sampler == "independence" and efficiency <= ENOUGH
+    proposal = refine(target, plain, rng=rng) if is_poor else plain
     if plan.sampler == "independence" and plan.until_converged:
-        return _run_independence(target, plan, proposal, is_refined, watch)
+        return _run_independence(target, plan, proposal, proposal is not plain, watch)
     return _extend(target, plan, plan.sampler, proposal, watch)[0]
 
 
@@ -137,13 +140,11 @@ def _run_pymc(target: Target, n_classes: int, plan: Plan) -> Run:
     return Run(plan.sampler, target.priors, warmup, steps, None, notes, assignments)
 
 
-def _propose(target: Target, n_classes: int, rng: np.random.Generator) -> tuple[Proposal, bool]:
-    """The proposal, and whether it is fitted to draws of the posterior."""
+def _propose(target: Target, n_classes: int, rng: np.random.Generator) -> tuple[Proposal, float]:
+    """A proposal of one t distribution a mode, and its efficiency."""
     proposal = with_exchanges(around_modes(find_modes(target, n_classes, rng=rng)), n_classes)
     proposal, pilot = adapt(target, proposal, rng=rng)
-    if pilot.efficiency > ENOUGH:
-        return proposal, False
-    return refine(target, proposal, rng=rng), True
+    return proposal, pilot.efficiency
 
 
 def resume(levels: Levels, priors: Priors, *, sampler: str, seed: int, state: State) -> Chains[State]:

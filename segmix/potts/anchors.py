@@ -28,9 +28,10 @@ N_UPDATES = 4_000_000  # of single pixels, that are worth more than the fewest f
 N_DRAWN = 6  # anchors that are draws of theta
 END = 2.5  # sds of theta at which further anchors are
 PILOT_EVERY = 5  # sweeps
-MAX_MISFIT = 1.0  # sds of a statistic between fitted and simulated means
+MAX_MISFIT, MAX_NOISE = 0.1, 2.5  # sds of a statistic between fitted and simulated means; of the latter
 EXCESS = 0.5  # of agreements over those by chance, beyond which labels at a large beta are ordered
 REACH = 1.5  # of the first anchors, in widths of p(theta | z)
+BELOW = 0.9  # of the critical beta, where a search begins at most
 WIDER = 1.5  # times, where chains do not stay within that
 
 
@@ -135,9 +136,11 @@ class AnchorSearch:
         thetas, external = thetas_of(steps), self.chains[0].problem.external
         assert external is not None
         near = np.quantile(external.distance(thetas), 0.9) < 1
-        fits = external.misfit < MAX_MISFIT
+        fits = external.misfit < MAX_MISFIT + MAX_NOISE / np.sqrt(self._n_fields())
         self.is_settled = bool(near and fits)
-        self.reach *= 1.0 if self.is_settled else WIDER if fits else 1 / WIDER
+        if self.is_settled:
+            return
+        self.reach *= WIDER if fits else 1 / WIDER
         found = self._search()
         if found is not None:
             self._simulate(np.concatenate([around(*found, self.reach), spread_of(thetas)]), found[1])
@@ -149,11 +152,14 @@ class AnchorSearch:
 
     def _simulate(self, anchors: Array, factor: Array) -> None:
         lattice = self.fields.sweeps.lattice
-        n = int(np.clip(N_UPDATES // lattice.n_pixels, FEWEST_FIELDS, MOST_FIELDS))
-        drawn = [self.fields.draw(anchor, n, tune=TUNE) for anchor in anchors]
+        drawn = [self.fields.draw(anchor, self._n_fields(), tune=TUNE) for anchor in anchors]
         self._set(fit_constant(
             anchors, drawn, factor, n_pixels=float(lattice.n_pixels), n_pairs=lattice.n_pairs
         ))  # fmt: skip
+
+    def _n_fields(self) -> int:
+        n_pixels = self.fields.sweeps.lattice.n_pixels
+        return int(np.clip(N_UPDATES // n_pixels, FEWEST_FIELDS, MOST_FIELDS))
 
     def _give_up(self, reason: str) -> None:
         self.theta, self.is_settled = None, True
@@ -171,6 +177,7 @@ class AnchorSearch:
         concentration, found = self.problem.target.priors.weights.parameters[0], None
         if self.theta is not None or not self._is_ordered(statistics):
             theta = np.mean([chain.theta for chain in self.chains], axis=0)
+            theta[-1] = min(theta[-1], BELOW * self.critical) if beta is None else beta
             found = search(self.fields, theta, Asked(statistics, concentration, beta, self.critical))
         if found is None:
             self._give_up(f"labels are ordered (beta about {self.critical:.2g} or more)")

@@ -16,7 +16,7 @@ from ..mixture.priors import ResolvedPriors
 from ..mixture.starts import centers_of
 from .chains import FIRST_BETA, Beginning, Problem
 from .normalizer import ordering_beta
-from .pairs import count_pairs, fit_pairs
+from .pairs import Fit, count_pairs, fit_pairs
 
 Array = NDArray[np.float64]
 
@@ -40,15 +40,27 @@ def find_beginning(problem: Problem, *, seed: int) -> Beginning:
     if n_classes == 1:
         return best
     lattice = problem.sweeps.lattice
+    fit = _best_fit(problem, mixture, rng)
+    if fit is None:
+        return best
+    critical = ordering_beta(lattice, n_classes)
+    beta = min(fit.beta(), critical) if beta is None else beta
+    if beta >= critical:
+        return Beginning(fit.classes, beta, np.zeros(n_classes))
+    return Beginning(fit.classes, beta, fit.logits(float(lattice.couplings.sum()), beta))
+
+
+def _best_fit(problem: Problem, mixture: Parameters, rng: np.random.Generator) -> Fit | None:
+    """Of fits about as good as the best the one with classes furthest apart; None if there is none."""
+    lattice = problem.sweeps.lattice
     pairs = count_pairs(lattice, lattice.join(problem.sweeps.codes), problem.target.observed)
+    if not pairs.counts.any():
+        return None
     fits = [fit_pairs(pairs, classes) for classes in _starts(problem, mixture, rng)]
     fits = [fit for fit in fits if _is_possible(problem.target.priors, fit.classes)]
-    if not fits or not pairs.counts.any():
-        return best
-    highest = max(fit.log_likelihood for fit in fits)
-    fit = max((fit for fit in fits if fit.log_likelihood > highest - ABOUT), key=lambda fit: fit.gap)
-    logits, inferred = fit.field(float(lattice.couplings.sum()), ordering_beta(lattice, n_classes))
-    return Beginning(fit.classes, inferred if beta is None else beta, logits)
+    highest = max((fit.log_likelihood for fit in fits), default=0.0)
+    good = [fit for fit in fits if fit.log_likelihood > highest - ABOUT]
+    return max(good, key=lambda fit: fit.gap, default=None)
 
 
 def _is_possible(priors: ResolvedPriors, classes: Parameters) -> bool:

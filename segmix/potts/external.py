@@ -158,8 +158,8 @@ def monomials(x: Array, powers: NDArray[np.intp]) -> Array:
 
 
 def powers_up_to(d: int) -> NDArray[np.intp]:
-    """Powers of all monomials from degree 1 to 3, of more than four variables to 2; (n_terms, d)."""
-    degree = 3 if d <= 4 else 2
+    """Powers of all monomials from degree 1 to 4, or to 3 or 2 of more variables; (n_terms, d)."""
+    degree = 4 if d <= 2 else 3 if d <= 4 else 2
     which = [each for n in range(1, degree + 1) for each in combinations_with_replacement(range(d), n)]
     return np.array([np.bincount(each, minlength=d) for each in which])
 

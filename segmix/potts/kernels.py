@@ -20,9 +20,9 @@ Codes = NDArray[Any]
 Words = NDArray[np.uint32]
 Halves = NDArray[np.uint16]
 
-_OUTSIDE = np.uint8(255)
+OUTSIDE = np.uint8(255)
 _HALF, _LOW, _LAST_HALF = np.uint32(16), np.uint32(0xFFFF), np.uint16(0xFFFF)
-MOST = 1.5
+MOST = 1.5  # times as often as by the conditional: two like classes then change in half their chances
 _WHOLE, _LAST = 4294967296.0, 4294967295.0  # 2^32, and the largest cut there is
 
 
@@ -150,7 +150,7 @@ def sweep_table(
                         if bits[i] == high[k, columns[i]] and more[i] < low[k, columns[i]]:
                             new[i] -= 1
             for i in range(width):
-                z[i] = _OUTSIDE if z[i] == _OUTSIDE else new[i]
+                z[i] = OUTSIDE if z[i] == OUTSIDE else new[i]
 
 
 @inlined
@@ -217,7 +217,7 @@ def sweep_any(
                     for i in range(width):
                         added[i] += np.uint32(min(cumulative[i] / total[i] * 65536.0, 65535.0))
             for i in range(width):
-                z[i] = _OUTSIDE if z[i] == _OUTSIDE else new[i]
+                z[i] = OUTSIDE if z[i] == OUTSIDE else new[i]
 
 
 @kernel
@@ -230,68 +230,3 @@ def add_class(labels: Labels, grid: Grid, p: int, first: int, k: int, units: Hal
         near = labels[grid.planes[p, j]][start : start + width]
         for i in range(width):
             sums[i] += unit if near[i] == label else np.uint16(0)
-
-
-@kernel
-def count_classes(labels: Labels, codes: Codes, grid: Grid, counts: NDArray[np.int64]) -> None:
-    """Add to ``counts`` (2, n_levels, n_classes) how many pixels of each level are of each class.
-
-    Two partial counts, to be added, keep runs of equal pixels from waiting on one memory cell.
-    """
-    for p in range(labels.shape[0]):
-        for first in grid.rows:
-            z, code = labels[p][first : first + grid.width], codes[p][first : first + grid.width]
-            for i in range(grid.width):
-                if z[i] != _OUTSIDE:
-                    counts[i & 1, code[i], z[i]] += 1
-
-
-@kernel
-def agreements_of(labels: Labels, grid: Grid) -> float:
-    """sum over neighbor pairs of c_ij [z_i = z_j].
-
-    Up to 255 rows are added up column by column, in bytes, before their sum is taken.
-    """
-    width, total = grid.width, 0.0
-    columns = np.zeros(width, np.uint8)
-    for j in range(0, grid.couplings.size, 2):  # of each pair of opposite offsets one
-        equal, n_rows = 0, 0
-        for p in range(labels.shape[0]):
-            for first in grid.rows:
-                start = first + grid.shifts[p, j]
-                z = labels[p][first : first + width]
-                near = labels[grid.planes[p, j]][start : start + width]
-                for i in range(width):
-                    columns[i] += np.uint8(z[i] == near[i]) & np.uint8(z[i] != _OUTSIDE)
-                n_rows += 1
-                if n_rows % 255 == 0:
-                    equal += sum_up(columns)
-        equal += sum_up(columns)
-        total += grid.couplings[j] * equal
-    return total
-
-
-@kernel
-def sum_up(columns: Labels) -> int:
-    """The sum of bytes, which become 0."""
-    total = 0
-    for i in range(columns.size):
-        total += columns[i]
-    columns[:] = 0
-    return total
-
-
-@kernel
-def count_states(
-    labels: Labels, grid: Grid, base: Any, strides: NDArray[Any], state_of: Halves, counts: NDArray[np.int64]
-) -> None:
-    """Add to ``counts`` (n_states, n_classes) how many pixels of each class have neighbors of each state."""
-    sums = np.empty(grid.width, strides.dtype)
-    for p in range(labels.shape[0]):
-        for first in grid.rows:
-            add_neighbors(labels, grid, p, first, base, strides, sums)
-            z = labels[p][first : first + grid.width]
-            for i in range(grid.width):
-                if z[i] != _OUTSIDE:
-                    state = state_of[sums[i]] if state_of.size else sums[i]
-                    counts[state, z[i]] += 1

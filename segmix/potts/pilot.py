@@ -60,12 +60,6 @@ class Pilot:
                 break
         return theta
 
-    def log_likelihood(self, labels: NDArray[np.uint8], theta: Array) -> float:
-        """Mean over the sites of log p(z_i | neighbors)."""
-        own, couplings = self._look(labels)
-        p = _softmax(np.append(theta[:-1], 0.0) + theta[-1] * couplings)
-        return float(np.log(p[np.arange(len(own)), own]).mean())
-
     def _look(self, labels: NDArray[np.uint8]) -> tuple[NDArray[np.intp], Array]:
         """The sites' labels (n,), and their couplings to each class (n, n_classes)."""
         around = np.pad(labels, 1, constant_values=OUTSIDE).ravel()

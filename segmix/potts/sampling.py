@@ -51,7 +51,7 @@ def sample_field(
 ) -> FieldRun:
     """Sample labels, classes and beta of an image's hidden Potts field.
 
-    Chains start from different labelings: those of the mixture, random ones, all of one class. A run whose
+    Chains start from different labelings: the likely ones, random ones, all of one class. A run whose
     verdict on means, sds, fractions, beta and agreements is bad is doubled up to ``plan.doublings`` times.
 
     Parameters

@@ -6,16 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .clusters import bind, relabel
-from .kernels import (
-    Grid,
-    Table,
-    agreements_of,
-    count_classes,
-    count_states,
-    fill_cuts,
-    sweep_any,
-    sweep_table,
-)
+from .count_kernels import agreements_of, count_classes, count_states
+from .kernels import Grid, Table, fill_cuts, sweep_any, sweep_table
 from .lattice import OUTSIDE, Lattice
 from .states import States, number_states, number_sums
 
@@ -62,7 +54,7 @@ class Sweeps:
     def _pays(self, states: States) -> bool:
         entries = self.n_levels * len(states.agreements)
         size = 4 * entries * (self.n_classes - 1) * self.n_classes
-        return size <= MAX_TABLE and entries * self.n_classes <= max(self.lattice.n_pixels // 2, FEW)
+        return size <= MAX_TABLE and entries * self.n_classes <= max(self.lattice.n_pixels // 4, FEW)
 
     def prepare(self) -> Table | None:
         """A table to be filled by one thread at a time; None where there is none."""
