@@ -178,7 +178,7 @@ def test_words_are_no_files_to_be_kept(picture: Path, monkeypatch: pytest.Monkey
             again = ["../../cells.png", "-o", "..", "--overwrite", "--prior", prior, *few]
             assert run([command, *again]) == 0
             monkeypatch.chdir(picture.parent / f"{command}s" / "cells")
-        segmix.segment(np.eye(9), rng=1, draws=40).save("../cells", overwrite=True)
+        segmix.segment(np.eye(9), rng=1).save("../cells", overwrite=True)
         monkeypatch.chdir(picture.parent)
 
 
