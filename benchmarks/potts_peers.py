@@ -18,8 +18,9 @@ SIDE, REPEATS = 1024, 3
 APART, SD = 2.0, 25.0
 NOTE = """\
 Best of 3 in turn. segmix draws 2 x 1000 (2 x 300 before them are thrown away) and doubles what has not
-converged; *500 draws* asks for fewer. ESS and R-hat are the worst of all parameters, agreements included.
-The peers give a most probable labeling and probabilities at a strength of smoothing that is given to them."""
+converged; *500 draws* asks for 2 x 500, which must be converged too. ESS and R-hat are the worst of all
+parameters, agreements included. The peers give a most probable labeling and probabilities at a strength of
+smoothing that is given to them."""
 
 
 def picture(side: int = SIDE) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -61,9 +62,9 @@ def main() -> None:
     figures = [Figure("segmix, full posterior", times["segmix"].best_cpu, "CPU s")]
     for name in ("Atropos", "DIPY"):
         ratio = times[name].best_cpu / times["segmix"].best_cpu
-        figures.append(Figure(f"{name}, over segmix", ratio, "times", 1.0, at_least=True))
+        figures.append(Figure(f"{name}, over segmix by default", ratio, "times"))
         ratio = times[name].best_cpu / times["segmix, 500 draws"].best_cpu
-        figures.append(Figure(f"{name}, over segmix with 500 draws", ratio, "times"))
+        figures.append(Figure(f"{name}, over segmix with 500 draws", ratio, "times", 1.0, at_least=True))
     record(__file__, "A full posterior beside point estimates, 1024 x 1024, K = 2", figures, rows, note=NOTE)
 
 

@@ -6,6 +6,7 @@ were measured on a machine of this kind at 512 x 512: 11.8 and 9.7 million for K
 
 import statistics
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,8 @@ from report import Figure, record
 from segmix import PottsOptions, Priors
 from segmix.imaging.image import as_image
 from segmix.imaging.levels import count_levels
-from segmix.potts.chains import FieldChain, class_shares, pose, start_parameters
+from segmix.potts.beginning import find_beginning
+from segmix.potts.chains import FieldChain, class_shares, pose
 
 NOTE = """\
 Medians of 7 runs. The joint sampler draws labels, means, sds and beta, and adds up the pixels' probabilities
@@ -69,7 +71,7 @@ def chain_of(case: Case, number: int = 0, problem: Any = None) -> FieldChain:
         levels = count_levels(as_image(picture(case)))
         options = PottsOptions(beta="infer" if case.n_classes < 4 else 0.8)
         problem = pose(levels, n_classes=case.n_classes, priors=Priors(), options=options, seed=1)
-    chain = FieldChain(problem, start_parameters(problem, seed=1), seed=1, number=number)
+    chain = FieldChain(problem, find_beginning(problem, seed=1), seed=1, number=number)
     chain.watch_pixels()
     chain.run(4)
     return chain
@@ -81,9 +83,11 @@ def measure(name: str, case: Case) -> tuple[list[Figure], dict[str, Any]]:
     sweeps = chain.problem.sweeps
     shares = class_shares(chain.problem.target, chain.means, chain.stds)
 
+    numbers = count()
+
     def sweep() -> None:
         sweeps.sweep(
-            chain.labels, shares, chain.beta, keys=chain.keys, number=chain.number, table=chain.table
+            chain.labels, shares, chain.beta, keys=chain.keys, number=next(numbers), table=chain.table
         )
 
     labels = statistics.median(timed(sweep)[0].cpu for _ in range(REPEATS))
