@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 BENCHMARKS = str(Path(__file__).parents[1] / "benchmarks")
+NAMES = sorted(path.stem for path in Path(BENCHMARKS).glob("*.py"))
 SHAPE = (3, 3)
 
 
@@ -21,8 +22,20 @@ def benchmark(monkeypatch):
         return importlib.import_module(name)
 
     yield load
-    for name in ("spatial_peers", "potts_bayes", "potts_ladder", "report"):
+    for name in NAMES:
         sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_script_finds_what_it_imports(benchmark, name):
+    assert benchmark(name).__doc__
+
+
+def test_the_rates_of_fields_are_measured_on_a_chain(benchmark):
+    speed = benchmark("potts_speed")
+    figures, row = speed.measure("tiny", speed.Case((64, 64), 2, np.uint8, 16, 1.0, 1.0))
+    assert len(figures) == 2
+    assert row["kernel"] == "by table"
 
 
 def half(seed=1, apart=3.0):
