@@ -22,7 +22,7 @@ Halves = NDArray[np.uint16]
 
 OUTSIDE = np.uint8(255)
 _HALF, _LOW, _LAST_HALF = np.uint32(16), np.uint32(0xFFFF), np.uint16(0xFFFF)
-MOST = 1.5  # times as often as by the conditional: two like classes then change in half their chances
+MOST = 1.5  # times as often as by the conditional: of two like classes three of four labels change
 _WHOLE, _LAST = 4294967296.0, 4294967295.0  # 2^32, and the largest cut there is
 
 
