@@ -15,6 +15,7 @@ from ..mixture.modes import find_modes, fit_em
 from ..mixture.priors import ResolvedPriors
 from ..mixture.starts import centers_of
 from .chains import FIRST_BETA, Beginning, Problem
+from .lattice import some_of
 from .normalizer import ordering_beta
 from .pairs import Fit, count_pairs, fit_pairs
 
@@ -83,8 +84,7 @@ def _starts(problem: Problem, mixture: Parameters, rng: np.random.Generator) -> 
 def _thinned(problem: Problem) -> tuple[Array, NDArray[np.bool_]]:
     """Pixels in equal steps along each axis; which of them count."""
     lattice, observed = problem.sweeps.lattice, problem.target.observed
-    step = int(np.ceil((np.prod(lattice.shape) / MAX_PIXELS) ** (1 / lattice.ndim)))
-    chosen = (slice(None, None, step),) * lattice.ndim
+    chosen = some_of(lattice.shape, MAX_PIXELS)
     codes = lattice.join(problem.sweeps.codes)[chosen]
     domain = None if lattice.domain is None else lattice.domain[chosen]
     inside = np.ones(codes.shape, bool) if domain is None else domain

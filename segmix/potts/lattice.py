@@ -166,3 +166,9 @@ def facing(offset: Offset, sign: int = 1) -> tuple[slice, ...]:
     """Index the pixels that have a neighbor at an offset; with sign -1 those neighbors, in the same order."""
     steps = [sign * step for step in offset]
     return tuple(slice(max(0, -step), -step if step > 0 else None) for step in steps)
+
+
+def some_of(shape: tuple[int, ...], most: int) -> tuple[slice, ...]:
+    """Index every second or third pixel along all axes, and so on, of about ``most`` in all."""
+    step = int(np.ceil((np.prod(shape) / most) ** (1 / len(shape))))
+    return (slice(None, None, step),) * len(shape)

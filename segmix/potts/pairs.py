@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..mixture.density import Observed, Parameters
 from ..mixture.starts import centers_of
-from .lattice import Lattice, facing
+from .lattice import Lattice, facing, some_of
 
 Array = NDArray[np.float64]
 
@@ -75,8 +75,7 @@ def count_pairs(lattice: Lattice, codes: NDArray[np.integer], observed: Observed
     bin_of = bin_levels(centers, observed.counts[observed.columns])
     n = int(bin_of.max()) + 1
     counts = np.zeros(n * n)
-    step = int(np.ceil((codes.size / MAX_PAIRS) ** (1 / codes.ndim)))
-    some = (slice(None, None, step),) * codes.ndim
+    some = some_of(lattice.shape, MAX_PAIRS)
     for offset in lattice.offsets[::2]:
         one, other = facing(offset), facing(offset, -1)
         first, second = bin_of[codes[one][some]], bin_of[codes[other][some]]
