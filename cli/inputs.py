@@ -168,10 +168,10 @@ def read_options(page: int | None, limits: str | None, domain: str | None, max_p
     from segmix.imaging.reading import Reading
 
     ends = None if limits is None else parse_limits(limits)
-    return Reading(page, ends, _read_domain(domain, max_pixels=max_pixels), max_pixels)
+    return Reading(page, ends, read_domain(domain, max_pixels=max_pixels), max_pixels)
 
 
-def _read_domain(path: str | None, *, max_pixels: int) -> Any:
+def read_domain(path: str | None, *, max_pixels: int) -> Any:
     """Return True where the picture is not zero, or None for no path."""
     if path is None:
         return None

@@ -17,6 +17,8 @@ from .lecture import HELP as LECTURE
 from .lecture import lecture
 from .plot import HELP as PLOT
 from .plot import plot
+from .score import HELP as SCORE
+from .score import score
 from .segment import HELP as SEGMENT
 from .segment import segment
 from .simulate import HELP as SIMULATE
@@ -52,6 +54,7 @@ app.command(help=COMPARE)(compare)
 app.command(help=INFO)(info)
 app.command(help=LECTURE)(lecture)
 app.command(help=PLOT)(plot)
+app.command(help=SCORE)(score)
 app.command(help=SIMULATE)(simulate)
 
 

@@ -1,3 +1,4 @@
+from . import metrics
 from .errors import ConvergenceWarning, InputError, OptionError, OutputError, SegmixError
 from .fitting import fit
 from .imaging.files import read_image
@@ -9,6 +10,7 @@ from .posterior import Posterior
 from .potts.options import PottsOptions
 from .potts.simulation import simulate_potts
 from .samples import Samples, simulate_mixture
+from .scoring import score
 from .segmentation import Segmentation
 from .simulate import simulate_phantom
 from .workflow import segment
@@ -38,7 +40,9 @@ __all__ = [
     "as_image",
     "count_levels",
     "fit",
+    "metrics",
     "read_image",
+    "score",
     "segment",
     "simulate_mixture",
     "simulate_phantom",

@@ -39,14 +39,13 @@ from segmix.imaging.guard import (
 )
 from segmix.imaging.headers import check_png, check_webp
 from segmix.imaging.image import Image, image_from_array
-from segmix.imaging.intensity import Samples, to_image
+from segmix.imaging.intensity import Samples, orientation_of, to_image
 from segmix.imaging.jpeg import check_end
 from segmix.imaging.plain import axes_note, read_npy, read_pnm
 from segmix.imaging.tiff import read_tiff, write_tiff
 
 __all__ = ["encode_png", "read_image", "write_png", "write_tiff"]
 
-_ORIENTATION = 0x0112
 _LOCK = threading.RLock()
 _LOGGERS = ("tifffile", "PIL.ImageFile", "PIL.PngImagePlugin", "PIL.TiffImagePlugin")
 _LIBTIFF = re.compile(r"[\w.]+: [ -~]+\.\n")
@@ -54,7 +53,11 @@ _PLAIN_MODES = {"1", "L", "LA", "RGB", "RGBA", "I", "I;16", "I;16B", "I;16L", "I
 
 
 def read_image(
-    path: str | os.PathLike[str], *, page: int | None = None, max_pixels: int = MAX_PIXELS
+    path: str | os.PathLike[str],
+    *,
+    page: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    indexes: bool = False,
 ) -> Image:
     """Read one picture as one intensity a pixel, in the values that the file stores.
 
@@ -66,6 +69,8 @@ def read_image(
         Which page, frame or plane, from 0. Needed when the file holds several.
     max_pixels : int
         Largest picture to read; the header is compared with it before memory is taken.
+    indexes : bool
+        Whether a palette picture gives the numbers of its colors, as labels are stored, and not the colors.
 
     Returns
     -------
@@ -84,7 +89,7 @@ def read_image(
     try:
         with open_regular(path) as file:
             kind = kind_of(file)
-            decoded = _decode(file, kind, page, max_pixels)
+            decoded = _decode(file, kind, page, max_pixels, indexes)
         source = os.fsdecode(os.fspath(path))
         if isinstance(decoded, Samples):
             image = to_image(decoded, source)
@@ -95,7 +100,7 @@ def read_image(
         raise InputError(f"{shown(path)}: {error}") from error.__cause__
 
 
-def _decode(file: BinaryIO, kind: str, page: int | None, max_pixels: int) -> Samples | Pixels:
+def _decode(file: BinaryIO, kind: str, page: int | None, max_pixels: int, indexes: bool) -> Samples | Pixels:
     """Call the format's decoder; whatever it throws becomes one InputError."""
     try:
         with _quiet(max_pixels):
@@ -104,7 +109,7 @@ def _decode(file: BinaryIO, kind: str, page: int | None, max_pixels: int) -> Sam
             if kind in ("NPY", "PNM"):
                 choose_page(1, page)
                 return (read_npy if kind == "NPY" else read_pnm)(file, max_pixels=max_pixels)
-            return _read_pillow(file, kind, page, max_pixels)
+            return _read_pillow(file, kind, page, max_pixels, indexes)
     except InputError:
         raise
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
@@ -133,7 +138,7 @@ def _quiet(max_pixels: int) -> Iterator[None]:
             Pillow.MAX_IMAGE_PIXELS = limit
 
 
-def _read_pillow(file: BinaryIO, kind: str, page: int | None, max_pixels: int) -> Samples:
+def _read_pillow(file: BinaryIO, kind: str, page: int | None, max_pixels: int, indexes: bool) -> Samples:
     depth, color = check_png(file, max_pixels) if kind == "PNG" else (8, None)
     if kind == "WEBP":
         check_webp(file, max_pixels)
@@ -147,11 +152,11 @@ def _read_pillow(file: BinaryIO, kind: str, page: int | None, max_pixels: int) -
         if chosen:
             picture.seek(chosen)
         try:
-            values, notes = _values(picture)
+            values, notes = _values(picture, indexes=indexes)
         except OSError:  # of some codecs the one word for all failures; memory that lacks says so here
             np.empty(8 * picture.height * picture.width, np.uint8)
             raise
-        orientation = _orientation(picture)
+        orientation = orientation_of(picture)
     if kind == "JPEG" and not chosen:
         check_end(file, values, lambda data: _values(Pillow.open(io.BytesIO(data), formats=("JPEG",)))[0])
     top = 2**depth - 1 if color == 0 and depth in (2, 4) else None
@@ -159,10 +164,12 @@ def _read_pillow(file: BinaryIO, kind: str, page: int | None, max_pixels: int) -
     return Samples(values, top=top, orientation=orientation, notes=notes)
 
 
-def _values(picture: Pillow.Image) -> tuple[Pixels, tuple[str, ...]]:
+def _values(picture: Pillow.Image, *, indexes: bool = False) -> tuple[Pixels, tuple[str, ...]]:
     """Gray, gray and alpha, RGB or RGBA values of a Pillow picture, and what was done to get them."""
     picture.load()
     notes: tuple[str, ...] = ()
+    if indexes and picture.mode == "P":
+        return np.array(picture), ("palette read as numbers",)
     if picture.mode in ("P", "PA"):
         notes = ("palette expanded to color",)
         is_opaque = picture.mode == "P" and "transparency" not in picture.info
@@ -175,17 +182,6 @@ def _values(picture: Pillow.Image) -> tuple[Pixels, tuple[str, ...]]:
     if picture.mode not in _PLAIN_MODES:
         raise InputError(f"stored in the color mode {picture.mode}; save it as gray or RGB")
     return true_bools(np.array(picture)), notes  # Pillow writes 255 for True
-
-
-def _orientation(picture: Pillow.Image) -> int:
-    """EXIF orientation 1 to 8; 1 if the tag is missing or the metadata are garbage."""
-    try:
-        value = picture.getexif().get(_ORIENTATION, 1)
-    except MemoryError:
-        raise
-    except Exception:  # garbage metadata throw anything; the pixels are good
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _png_color_16(file: BinaryIO, picture: Pillow.Image, color: int, count: int) -> Samples:
@@ -209,7 +205,7 @@ def _png_color_16(file: BinaryIO, picture: Pillow.Image, color: int, count: int)
         with Pillow.open(file, formats=("PNG",)) as again:
             again.tile = [tile._replace(args=f"{picture.mode};16L") for tile in again.tile]
             values = upper | np.array(again)
-    return Samples(values, orientation=_orientation(picture))
+    return Samples(values, orientation=orientation_of(picture))
 
 
 def _tiff_by_pillow(file: BinaryIO, page: int) -> tuple[Pixels, tuple[str, ...]]:

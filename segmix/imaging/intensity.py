@@ -19,6 +19,7 @@ EQUAL = "color with three equal channels taken as gray"
 
 _TURNS = {2: "h", 3: "hv", 4: "v", 5: "t", 6: "th", 7: "thv", 8: "tv"}
 _BLOCK = 1 << 20
+_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,17 @@ def to_image(samples: Samples, source: str) -> Image:
     return image_from_array(
         values, axes="YX", source=source, limits=limits, notes=tuple(notes), domain=domain
     )
+
+
+def orientation_of(picture: Any) -> int:
+    """EXIF orientation 1 to 8 of a Pillow picture; 1 if the tag is missing or the metadata are garbage."""
+    try:
+        value = picture.getexif().get(_ORIENTATION, 1)
+    except MemoryError:
+        raise
+    except Exception:  # garbage metadata throw anything; the pixels are good
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
