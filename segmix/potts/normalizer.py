@@ -27,6 +27,7 @@ N_SWEEPS = 300
 HIGHEST = 2.5  # times where order sets in: the largest beta of a prior
 SMALL = {2: (20, 60), 3: (7, 16)}  # sides of the lattices that stand for a kind that the table lacks
 LARGE = 1024  # pixels from which the table's bulk and surface are taken
+COMPACT = 2.5  # times the missing neighbors of a cube
 
 
 def critical_beta(n_classes: int) -> float:
@@ -160,8 +161,24 @@ def nodes_for(lattice: Lattice, n_classes: int, n: int = N_NODES) -> Array:
 
 
 def ordering_beta(lattice: Lattice, n_classes: int) -> float:
-    """About where order sets in, see ``nodes_for``."""
-    return critical_beta(n_classes) * 3 / max(float(lattice.couplings.sum()) - 1, 1.0)
+    """About where order sets in, see ``nodes_for``; where many neighbors are missing, later.
+
+    In three dimensions it is sooner than that by as much as on the cubic lattice, where it is at 0.4433,
+    0.5506 and 0.6286 for two to four classes (Ferrenberg and Landau 1991, Physical Review B 44, 5081, and the
+    steepest slopes of E[S] simulated for more).
+    """
+    degree = float(lattice.couplings.sum())
+    if not is_compact(lattice):
+        degree = 2 * lattice.n_pairs / lattice.n_pixels
+    sooner = 1.06 - 0.443 / n_classes if lattice.ndim == 3 else 1.0
+    return sooner * critical_beta(n_classes) * 3 / max(degree - 1, 1.0)
+
+
+def is_compact(lattice: Lattice) -> bool:
+    """Whether hardly more neighbors are missing than at the faces of a square or cube of so many pixels."""
+    full = lattice.n_pixels * float(lattice.couplings.sum())
+    missing = 1 - 2 * lattice.n_pairs / full
+    return bool(missing <= COMPACT * lattice.n_pixels ** (-1 / lattice.ndim))
 
 
 def highest_beta(lattice: Lattice, n_classes: int) -> float:

@@ -18,6 +18,7 @@ from .beginning import find_beginning
 from .chains import FieldChain, Problem, pose
 from .fields import Fields
 from .keeping import keepers
+from .local import is_rough, settle
 from .options import PottsOptions
 from .running import FieldChains, run_field
 
@@ -122,7 +123,11 @@ def _tune(
     """Steps to be thrown away, every thin-th; ``watch`` hears of no draws meanwhile, but of their tune."""
     tune, problem = TUNE if plan.tune is None else plan.tune, chains.problem
     if _infers_weights(problem, chains.options):
-        return search_weights(chains, tune, seed=plan.seed).thin(plan.thin)
+        searched = search_weights(chains, tune, seed=plan.seed)
+        more = settle(chains, tune, seed=plan.seed) if _is_roughly_known(chains.problem) else []
+        return join([searched, *more]).thin(plan.thin)
+    if _is_roughly_known(problem):
+        return join(settle(chains, tune, seed=plan.seed)).thin(plan.thin)
     if not tune:
         return None
 
@@ -138,6 +143,12 @@ def _tune(
 
 def _infers_weights(problem: Problem, options: PottsOptions) -> bool:
     return options.weights == "infer" and problem.n_classes > 1 and problem.pseudo is None
+
+
+def _is_roughly_known(problem: Problem) -> bool:
+    """Whether beta is drawn by a normalizing constant that other lattices tell."""
+    by_normalizer = problem.external is None and problem.normalizer is not None
+    return by_normalizer and is_rough(problem.sweeps.lattice)
 
 
 def search_weights(chains: FieldChains, n: int, *, seed: int) -> Steps:
