@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,68 @@ def test_wrong_options(noisy: tuple[np.ndarray, np.ndarray], options: dict, mess
         segment(noisy[1], draws=20, rng=1, **options)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"beta": beta} for beta in (None, [1], 1j, np.array([0.5, 0.6]), 10**400, 10**5000, np.nan)),
+        *({"beta": beta} for beta in (True, np.True_, np.array(True), "1", b"1", -np.float32(1))),
+        *({"spacing": spacing} for spacing in (3, (1, "a"), ((1,), 2), ("1", "2"), "12", b"12", ())),
+        *({"spacing": spacing} for spacing in (np.array(3.0), np.eye(2), (1, True), (1, np.nan), {1: 2})),
+        *({"connectivity": connectivity} for connectivity in (1.0, "1", True, np.array([1]), None, 4)),
+        *({"weights": weights} for weights in (None, np.array(["infer", "equal"]), "none")),
+    ],
+)
+def test_wrong_numbers_are_told(options: dict[str, Any]) -> None:
+    (name,) = options
+    with pytest.raises(OptionError, match=rf"^{name} must be .*, got .*; give ") as told:
+        PottsOptions(**options)
+    assert len(str(told.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("keep_labels", [np.nan, 0, 2.0, "1"])
+def test_label_draws_are_counted(noisy: tuple[np.ndarray, np.ndarray], keep_labels: Any) -> None:
+    with pytest.raises(OptionError, match="keep_labels must be a whole number from 1 upward, got "):
+        segment(noisy[1], spatial=True, keep_labels=keep_labels, rng=1)
+
+
+def test_numbers_of_numpy_are_taken_and_saved(noisy: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    plain = PottsOptions(0.5, 2, (1.0, 2.0), "equal")
+    few: Any = {"draws": 8, "tune": 4, "until_converged": False, "rng": 1}
+    expected = segment(noisy[1], spatial=plain, keep_labels=3, **few)
+    expected.save(tmp_path / "plain")
+    given = (
+        (np.float32(0.5), np.int64(2), (np.float64(1), np.int64(2))),
+        (np.array(0.5), 2, np.array([1, 2])),
+        (Fraction(1, 2), np.int8(2), [1, 2]),
+    )
+    for number, (beta, connectivity, spacing) in enumerate(given):
+        options = PottsOptions(beta, connectivity, spacing, "equal")  # type: ignore[arg-type]
+        assert (options, repr(options)) == (plain, repr(plain))
+        result = segment(noisy[1], spatial=options, keep_labels=np.int64(3), **few)  # type: ignore[arg-type]
+        result.save(tmp_path / str(number))
+        for name in ("summary.json", "posterior.nc", "label_draws.tif"):
+            assert (tmp_path / str(number) / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
+
+
+def test_spacings_of_any_unit_and_no_extreme_ratio() -> None:
+    for connectivity in (1, 2):
+        expected = Lattice((4, 5), connectivity, (1.0, 2.0)).couplings
+        for unit in (1e-300, 1e-160, 1e160, 1e300):
+            ours = Lattice((4, 5), connectivity, (unit, 2 * unit)).couplings
+            np.testing.assert_allclose(ours, expected, rtol=1e-12)
+    assert Lattice((4, 5), spacing=(1.0, 1000.0)).couplings.min() == 1e-3
+    for spacing in ((1e-300, 1e300), (1.0, 1001.0)):
+        for refused in (lambda s: PottsOptions(spacing=s), lambda s: Lattice((4, 5), spacing=s)):
+            with pytest.raises(OptionError, match=r"at most 1000 times the least, got .* hardly couple"):
+                refused(spacing)
+
+
+def test_an_image_of_extreme_spacing_is_told() -> None:
+    image = Image(np.eye(20, dtype=np.uint8), spacing=(1e-5, 1.0))
+    with pytest.raises(OptionError, match="hardly couple"):
+        segment(image, spatial=True, rng=1)
+
+
 def test_the_command_simulates_and_segments(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     simulate = [
         "simulate",
@@ -236,6 +299,7 @@ def test_the_command_simulates_and_segments(here: Path, capsys: pytest.CaptureFi
         ),
         (["--spatial", "--beta", "-1"], "beta must be 'infer', 'pseudo' or a number of at least 0, got -1.0"),
         (["--spatial", "--connectivity", "3"], "connectivity must be a whole number from 1 to 2, got 3"),
+        (["--spatial", "--spacing", "1e-300,1e300"], "neighbors further apart hardly couple"),
     ],
 )
 def test_wrong_commands(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import OptionError, check_whole
+from ..errors import OptionError, as_float, check_whole, shown
 from ..samples import MAX_CLASSES
 from .lattice import OUTSIDE, Lattice
 from .philox import keys_of
@@ -62,8 +62,8 @@ def simulate_potts(
     """
     check_whole("n_classes", n_classes, 1, MAX_CLASSES)
     check_whole("n_sweeps", n_sweeps, 1)
-    if isinstance(beta, bool) or not 0 <= float(beta) < np.inf:
-        raise OptionError(f"beta must be a number of at least 0, got {beta!r}")
+    if not 0 <= as_float(beta) < np.inf:
+        raise OptionError(f"beta must be a number of at least 0, got {shown(beta)}; give one")
     inside = None if domain is None else np.asarray(domain, bool)
     lattice = Lattice(tuple(int(n) for n in shape), connectivity, spacing, inside)
     sweeps = Sweeps(lattice, np.zeros(lattice.shape, np.uint8), 1, n_classes, by_table=False)
