@@ -288,6 +288,76 @@ def test_the_command_simulates_and_segments(here: Path, capsys: pytest.CaptureFi
     assert summary["sampling"]["notes"][0] == "beta is fixed at 1, connectivity 1"
 
 
+def test_the_command_simulates_volumes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    simulate = [
+        "simulate",
+        "potts",
+        "--shape",
+        "6,20,24",
+        "--means",
+        "60,160",
+        "--stds",
+        "0,0",
+        "--seed",
+        "2",
+    ]
+    assert run([*simulate, "--spacing", "3,1,1", "--connectivity", "3", "-o", "a.npy"]) == 0
+    assert sorted(path.name for path in here.iterdir()) == ["a.npy", "a_truth.npy"]
+    pixels, truth = np.load("a.npy"), np.load("a_truth.npy")
+    assert (pixels.dtype, truth.dtype, truth.shape) == (np.uint8, np.uint8, (6, 20, 24))
+    np.testing.assert_array_equal(pixels, 60 + 100 * truth)
+    rng = np.random.default_rng(2)
+    expected = simulate_potts((6, 20, 24), beta=1.0, connectivity=3, spacing=(3, 1, 1), rng=rng)
+    np.testing.assert_array_equal(truth, expected)
+    assert run(simulate) == 0
+    assert sorted(path.name for path in here.glob("potts*")) == ["potts.npy", "potts_truth.npy"]
+    assert (np.load("potts_truth.npy") != truth).any()
+    assert run([*simulate, "--spacing", "none", "-o", "b.npy"]) == 0
+    assert Path("b_truth.npy").read_bytes() == Path("potts_truth.npy").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--stds", "-1,5"], "--stds must be at least 0, got -1,5; give for example 20,20"),
+        (["--stds", "nan,5"], "--stds must be numbers separated by commas"),
+        (["--means", "1,inf"], "--means must be numbers separated by commas"),
+        (["--shape", "8193,8"], "--shape must have sides from 1 to 8192, got 8193,8; give"),
+        (["--shape", "0,8"], "--shape must have sides from 1 to 8192, got 0,8; give"),
+        (
+            ["--shape", "8192,8192,3", "-o", "a.npy"],
+            "shape must have at most 2**27 (134217728) pixels in all",
+        ),
+        (["--shape", "9" * 5000 + ",8"], "--shape must be ROWS,COLS or PLANES,ROWS,COLS, got '999"),
+        (["--shape", "8,8,8,8"], "--shape must be ROWS,COLS or PLANES,ROWS,COLS, got '8,8,8,8'"),
+        (
+            ["--shape", "4,8,8", "-o", "a.png"],
+            "--output must end in .npy for a volume, got 'a.png'; rename it",
+        ),
+        (["--shape", "8,8", "-o", "a.npy"], "--output must end in .png or .tif, got 'a.npy'"),
+        (
+            ["--spacing", "image"],
+            "--spacing must be none, or positive distances along each axis, got 'image'",
+        ),
+        (["--spacing", "3,1,1"], "spacing must be 2 positive distances"),
+        (["--spacing", "1,1001"], "hardly couple"),
+        (["--shape", "8,8", "--connectivity", "3"], "connectivity must be a whole number from 1 to 2, got 3"),
+    ],
+)
+def test_wrong_fields_of_the_command(
+    here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert run(["simulate", "potts", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert list(here.iterdir()) == []
+
+
+def test_a_phantom_is_no_volume(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["simulate", "cells", "--shape", "64,64,64"]) == 2
+    assert "--shape must be ROWS,COLS, got '64,64,64'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -322,8 +392,14 @@ def test_fields_repeat_and_keep_to_their_domain() -> None:
     assert set(np.unique(one[domain])) == {0, 1, 2}
 
 
+@pytest.mark.parametrize("shape", [(1 << 14, 1 << 14), (8, 8.5), (8, -1), (8,), 8, "88", (10**400, 1), None])
+def test_wrong_shapes_of_fields(shape: Any) -> None:
+    with pytest.raises(OptionError, match="shape must "):
+        simulate_potts(shape, beta=1.0)
+
+
 @pytest.mark.parametrize(
-    "options", [{"beta": -1.0}, {"beta": 1.0, "n_classes": 17}, {"beta": 1.0, "n_sweeps": 0}]
+    "options", [{"beta": -1.0}, {"beta": "x"}, {"beta": 1.0, "n_classes": 17}, {"beta": 1.0, "n_sweeps": 0}]
 )
 def test_wrong_fields(options: dict) -> None:
     with pytest.raises(OptionError, match="must be a"):
