@@ -93,8 +93,8 @@ def _check_suffix(target: Path, *, ndim: int = 2) -> None:
     if ndim == 3:
         if target.suffix.lower() != ".npy":
             raise OptionError(
-                f"--output must end in .npy for a volume, got {str(target)!r}; rename it, or give --shape two "
-                "sizes"
+                f"--output must end in .npy for a volume, got {str(target)!r}; rename it, or give "
+                "--shape two sizes"
             )
     elif target.suffix.lower() not in (".png", ".tif", ".tiff"):
         raise OptionError(f"--output must end in .png or .tif, got {str(target)!r}; rename it")
