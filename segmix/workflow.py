@@ -95,7 +95,7 @@ def segment(
     Raises
     ------
     InputError
-        If the picture cannot be used.
+        If the picture cannot be used, as with ``spatial`` where no two pixels that count are neighbors.
     OptionError
         If an option is out of its range.
 

@@ -12,7 +12,8 @@ from segmix_cli.main import run
 
 import segmix
 from segmix import Posterior, PottsOptions, Segmentation, segment, simulate_potts
-from segmix.errors import OptionError
+from segmix.errors import InputError, OptionError
+from segmix.imaging.files import write_png
 from segmix.imaging.image import Image
 from segmix.plotting import FIGURES, graph, plot
 from segmix.potts.lattice import Lattice
@@ -165,6 +166,26 @@ def test_labels_that_do_not_hang_together_are_named(found: Segmentation) -> None
     result = segment(pixels, spatial=PottsOptions(weights="equal"), draws=200, rng=1)
     assert any(caution.startswith("labels hardly hang together: ") for caution in result.cautions)
     assert not any("hang together" in caution for caution in found.cautions)
+
+
+@pytest.mark.parametrize("beta", ["infer", "pseudo", 0.5])
+def test_pixels_without_neighbors_cannot_hang_together(
+    noisy: tuple[np.ndarray, np.ndarray], here: Path, errors: Any, beta: Any
+) -> None:
+    domain = np.zeros(noisy[1].shape, bool)
+    domain[::3, ::3] = True
+    with pytest.raises(InputError, match="no two pixels that count are neighbors, so labels cannot hang"):
+        segment(noisy[1], spatial=PottsOptions(beta), domain=domain, draws=20, rng=1)
+    np.save("a.npy", noisy[1])
+    write_png("domain.png", domain.astype(np.uint8))
+    spatial = ["--spatial", "--beta", str(beta), "--domain", "domain.png", "-q"]
+    assert run(["segment", "a.npy", "-o", "out", *spatial]) == 1
+    (line,) = errors()
+    assert line.startswith("segmix: error: a.npy: no two pixels that count are neighbors")
+    assert not Path("out").exists()
+    domain[0, 1] = True  # a single pair will do
+    few: Any = {"draws": 8, "tune": 4, "until_converged": False, "rng": 1}
+    assert segment(noisy[1], spatial=PottsOptions(beta, weights="equal"), domain=domain, **few).posterior
 
 
 def test_labels_that_nothing_confuses_have_settled() -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import OptionError
+from ..errors import InputError, OptionError
 from ..imaging.levels import Levels
 from ..mixture.chains import Steps, Stream, generator, generator_at, state_of
 from ..mixture.class_kernels import Model
@@ -67,11 +67,22 @@ def pose(
     seed: int,
     normalizer: Normalizer | None = None,
 ) -> Problem:
-    """Lay an image out on its lattice, and find or take the normalizing constant where beta is inferred."""
+    """Lay an image out on its lattice, and find or take the normalizing constant where beta is inferred.
+
+    Raises
+    ------
+    InputError
+        If no pixel has a neighbor.
+    """
     index = levels.index
     domain = index >= 0
     spacing = None if options.spacing == "image" else options.spacing
     lattice = Lattice(index.shape, options.connectivity, spacing, None if domain.all() else domain)
+    if not lattice.n_pairs:
+        raise InputError(
+            "no two pixels that count are neighbors, so labels cannot hang together; take the plain mixture "
+            "(leave spatial out), or a domain with neighbors"
+        )
     kind = np.uint8 if levels.n_levels <= 256 else np.uint16
     codes: NDArray[Any] = np.where(domain, index, 0).astype(kind)
     observed = observe(levels)
