@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from segmix.checkpoints import Checkpoints
+from segmix.diagnostics import format_worst
 from segmix.errors import OutputError, SegmixError
 from segmix.mixture.chains import Watch
 from segmix.posterior import Posterior
@@ -108,4 +109,4 @@ def _worst(posterior: Posterior) -> list[str]:
     """The largest R-hat of all numbers, where draws are enough for one."""
     if posterior.n_draws < FEWEST:
         return []
-    return [f"R-hat {max(row.r_hat for row in posterior.summary().values()):.3f}"]
+    return [f"R-hat {format_worst(posterior.summary().values())[0]}"]

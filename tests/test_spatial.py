@@ -168,6 +168,35 @@ def test_labels_that_do_not_hang_together_are_named(found: Segmentation) -> None
     assert not any("hang together" in caution for caution in found.cautions)
 
 
+def test_labels_of_one_class_are_no_strangers() -> None:
+    """Where one class prevails neighbors agree by chance, too, whether labels hang together or not."""
+    truth = simulate_potts((48, 48), beta=1.0, rng=1)
+    assert 0.05 < truth.mean() < 0.3 or 0.7 < truth.mean() < 0.95  # ordered: one class prevails
+    pixels = np.clip(np.rint(np.random.default_rng(1).normal(90 + 60 * truth, 20)), 0, 255).astype(np.uint8)
+    few: Any = {"draws": 40, "tune": 20, "until_converged": False, "rng": 1}
+    for options in (PottsOptions(weights="equal"), PottsOptions(1e6), PottsOptions(700, 2)):
+        result = segment(pixels, spatial=options, **few)
+        assert not any("hang together" in caution for caution in result.cautions), options
+    rng = np.random.default_rng(1)  # the control: strangers, one class twice as frequent
+    pixels = np.clip(np.rint(rng.normal(90 + 60 * (rng.random((48, 48)) < 0.33), 20)), 0, 255).astype(
+        np.uint8
+    )
+    result = segment(pixels, spatial=PottsOptions(weights="equal"), **few)
+    assert any("labels hardly hang together: " in caution for caution in result.cautions)
+
+
+def test_a_run_of_four_draws_says_that_they_are_few(
+    noisy: tuple[np.ndarray, np.ndarray], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save("a.npy", noisy[1])
+    few = ["--chains", "1", "--draws", "4", "--exactly", "--seed", "1", "--beta", "0.5"]
+    assert run(["segment", "a.npy", "--spatial", "-o", "out", *few]) == 3
+    out, err = capsys.readouterr()
+    assert "there are too few draws to tell ESS, fewer than 8 a chain; make more" in err
+    assert "ESS unknown (potts, 1 chains x 4 draws" in out
+    assert "nan" not in out + err
+
+
 @pytest.mark.parametrize("beta", ["infer", "pseudo", 0.5])
 def test_pixels_without_neighbors_cannot_hang_together(
     noisy: tuple[np.ndarray, np.ndarray], here: Path, errors: Any, beta: Any
@@ -218,6 +247,10 @@ def test_other_numbers_of_classes(n_classes: int) -> None:
         ({"sampler": "potts"}, r"the sampler potts is of pictures; call segment with spatial=True"),
         ({"spatial": PottsOptions(connectivity=3)}, "connectivity must be a whole number from 1 to 2, got 3"),
         ({"spatial": PottsOptions(spacing=(1.0,))}, "spacing must be 2 positive distances"),
+        (
+            {"n_classes": 12, "spatial": PottsOptions(700.0, 2)},
+            "beta must be at most 87.5 with 12 classes at connectivity 2, got 700; labels hang",
+        ),
     ],
 )
 def test_wrong_options(noisy: tuple[np.ndarray, np.ndarray], options: dict, message: str) -> None:
@@ -229,7 +262,7 @@ def test_wrong_options(noisy: tuple[np.ndarray, np.ndarray], options: dict, mess
     "options",
     [
         *({"beta": beta} for beta in (None, [1], 1j, np.array([0.5, 0.6]), 10**400, 10**5000, np.nan)),
-        *({"beta": beta} for beta in (True, np.True_, np.array(True), "1", b"1", -np.float32(1))),
+        *({"beta": beta} for beta in (1e308, True, np.True_, np.array(True), "1", b"1", -np.float32(1))),
         *({"spacing": spacing} for spacing in (3, (1, "a"), ((1,), 2), ("1", "2"), "12", b"12", ())),
         *({"spacing": spacing} for spacing in (np.array(3.0), np.eye(2), (1, True), (1, np.nan), {1: 2})),
         *({"connectivity": connectivity} for connectivity in (1.0, "1", True, np.array([1]), None, 4)),
@@ -388,7 +421,14 @@ def test_a_phantom_is_no_volume(here: Path, capsys: pytest.CaptureFixture[str]) 
             ["--spatial", "--beta", "much"],
             "--beta must be infer, pseudo or a number of at least 0, got",
         ),
-        (["--spatial", "--beta", "-1"], "beta must be 'infer', 'pseudo' or a number of at least 0, got -1.0"),
+        (
+            ["--spatial", "--beta", "-1"],
+            "beta must be 'infer', 'pseudo' or a number from 0 to 1e+06, got -1.0",
+        ),
+        (
+            ["--spatial", "--beta", "1e308"],
+            "beta must be 'infer', 'pseudo' or a number from 0 to 1e+06, got 1e+308",
+        ),
         (["--spatial", "--connectivity", "3"], "connectivity must be a whole number from 1 to 2, got 3"),
         (["--spatial", "--spacing", "1e-300,1e300"], "neighbors further apart hardly couple"),
     ],

@@ -1,11 +1,12 @@
 """What is asked of the Potts prior."""
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import OptionError, as_float, check_whole, shown
 from .lattice import distances_of
+
+MAX_BETA = 1e6  # where neighbors have long ceased to differ
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class PottsOptions:
     ----------
     beta : "infer", "pseudo" or float
         Inverse temperature: inferred under a flat prior, its normalizing constant included; by
-        pseudo-likelihood, an approximation; or fixed.
+        pseudo-likelihood, an approximation; or fixed, from 0 to 1e6.
     connectivity : int
         Neighbors, in scikit-image's sense: from 1 to the number of axes.
     spacing : "image", sequence of float, (2,) or (3,), or None
@@ -58,8 +59,8 @@ def _beta_of(beta: Any) -> str | float:
     if isinstance(beta, str) and beta in ("infer", "pseudo"):
         return str(beta)
     number = as_float(beta)
-    if not 0 <= number < math.inf:
+    if not 0 <= number <= MAX_BETA:
         raise OptionError(
-            f"beta must be 'infer', 'pseudo' or a number of at least 0, got {shown(beta)}; give one"
+            f"beta must be 'infer', 'pseudo' or a number from 0 to {MAX_BETA:g}, got {shown(beta)}; give one"
         )
     return number
