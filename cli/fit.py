@@ -34,7 +34,8 @@ Go on with the chains of a posterior, as if they had never stopped.
 
 POSTERIOR is the posterior.nc of a fit or a segmentation, or the checkpoint of a run that was killed. It holds
 all that is needed; where labels hang together (--spatial) the picture's levels too. DIR/NAME gets
-posterior.nc and summary.json, and where labels hang together all that segment writes.
+posterior.nc and summary.json, and where labels hang together all that segment writes. A checkpoint
+DIR/NAME.checkpoint.nc that it went on from is removed once DIR/NAME is written.
 
 [bold]Examples[/bold]
 

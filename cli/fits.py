@@ -21,7 +21,7 @@ from .failures import DONE, UNCONVERGED
 from .inputs import check_folder, check_input, read_options, result_name
 from .interruptions import interruptions
 from .parsing import draw_seed, parse_foreground, parse_prior, parse_quantization, parse_steps
-from .watching import checkpoints_beside, watched
+from .watching import checkpoints_beside, superseded, watched
 
 
 class Wish(NamedTuple):
@@ -106,7 +106,7 @@ def run_continue(path: str, draws: int, foreground: str, output: Output, console
     console.announce_compilation()
     with console.progress(draws) as show, watched("draws", checkpoints, console, show) as watch:
         posterior = posterior.extend(draws, watch=watch)
-    return _finish(posterior, path, target, checkpoints, output, console, chosen)
+    return _finish(posterior, path, target, checkpoints, output, console, chosen, goes_on=True)
 
 
 def _foreground_of(posterior: Posterior, foreground: str) -> tuple[int, ...]:
@@ -148,8 +148,12 @@ def _finish(
     console: Console,
     foreground: tuple[int, ...] = (),
     plan: Plan | None = None,
+    goes_on: bool = False,
 ) -> int:
-    """Write and tell: of labels that hang together all that `segmix segment` writes, with a foreground."""
+    """Write and tell: of labels that hang together all that `segmix segment` writes, with a foreground.
+
+    A checkpoint that the run went on from, in the place of the target's, is then done with.
+    """
     interruptions.check()
     whole = segmentation_of(posterior, foreground=foreground) if foreground else None
     if whole:
@@ -160,6 +164,8 @@ def _finish(
         save_fit(posterior, target, overwrite=output.overwrite, keep=[path], plan=plan)
     if checkpoints:
         checkpoints.remove()
+    if goes_on and (done_with := superseded(path, target)):
+        done_with.unlink()
     if not posterior.converged:
         console.warning(f"{path}: not converged: {'; '.join(posterior.verdict.reasons)}")
     for caution in whole.cautions if whole else caution_fit(posterior):

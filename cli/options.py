@@ -50,8 +50,9 @@ Prior = Annotated[
     typer.Option(
         metavar="auto|lecture|FILE.toml",
         rich_help_panel=MODEL,
-        help="Priors scaled to the image, those of the lecture, or your own: tables [means], [stds] and "
-        "[weights], each with a family and its numbers; see docs/priors.md.",
+        # a bracket that is no markup is escaped
+        help=r"Priors scaled to the image, those of the lecture, or your own: tables \[means], \[stds] and "
+        r"\[weights], each with a family and its numbers; see docs/priors.md.",
     ),
 ]
 Quantization = Annotated[

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from math import isfinite, isnan, nan
 from typing import TYPE_CHECKING, Any
 
-from segmix.errors import OptionError, SegmixError
+from segmix.errors import OptionError, SegmixError, printable
 
 if TYPE_CHECKING:
     from segmix import Priors
@@ -75,12 +75,14 @@ def parse_prior(text: str) -> "Priors | None":
         raise type(error)(f"--prior: {error}") from error
 
 
-def parse_shape(text: str) -> tuple[int, int]:
-    """Return (rows, cols) in pixels."""
-    parts = text.replace("x", ",").split(",")
-    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
-        raise OptionError(f"--shape must be ROWS,COLS, got {text!r}; give for example 512,512")
-    return int(parts[0]), int(parts[1])
+def parse_shape(text: str, *, volumes: bool = False) -> tuple[int, ...]:
+    """Return (rows, cols) in pixels, or (planes, rows, cols) where there may be volumes."""
+    parts = [part.strip() for part in text.replace("x", ",").split(",")]
+    known = len(parts) == 2 or (volumes and len(parts) == 3)
+    if not known or not all(part.isdecimal() and len(part) < 10 for part in parts):
+        sizes = "ROWS,COLS or PLANES,ROWS,COLS" if volumes else "ROWS,COLS"
+        raise OptionError(f"--shape must be {sizes}, got {printable(text)!r:.60}; give for example 512,512")
+    return tuple(map(int, parts))
 
 
 def parse_numbers(option: str, text: str) -> tuple[float, ...]:
@@ -145,17 +147,18 @@ def parse_spatial(
         asked: Any = beta if beta in ("infer", "pseudo") else float(beta)
     except ValueError:
         raise OptionError(f"--beta must be infer, pseudo or a number of at least 0, got {beta!r}") from None
-    return PottsOptions(asked, connectivity, _spacing(spacing), weights)
+    return PottsOptions(asked, connectivity, parse_spacing(spacing), weights)
 
 
-def _spacing(text: str) -> Any:
+def parse_spacing(text: str, *, of_image: bool = True) -> Any:
     """Return "image", None for neighbors that are all alike, or the distance along each axis."""
-    if text in ("image", "none"):
+    if text == "none" or (of_image and text == "image"):
         return None if text == "none" else text
     distances = tuple(_number(part) for part in text.split(","))
     if len(distances) not in (2, 3) or not all(distance > 0 for distance in distances):
         raise OptionError(
-            f"--spacing must be image, none, or positive distances along each axis, got {text!r}; "
+            f"--spacing must be {'image, ' if of_image else ''}none, or positive distances along each axis, "
+            f"got {text!r}; "
             "give for example 3,1,1"
         )
     return distances

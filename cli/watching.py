@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from segmix.checkpoints import Checkpoints
+from segmix.diagnostics import format_worst
 from segmix.errors import OutputError, SegmixError
 from segmix.mixture.chains import Watch
 from segmix.posterior import Posterior
@@ -29,8 +30,7 @@ def checkpoints_beside(
     """
     if not every:
         return None
-    path = target.with_name(f"{target.name}.checkpoint.nc")
-    own = goes_on and path.is_file() and path.samefile(inputs[0])
+    path, own = _place(target), goes_on and superseded(inputs[0], target) is not None
     if path.is_file() and not path.is_symlink() and not overwrite and not own:
         raise OutputError(
             f"{path}: a checkpoint of an earlier run is there; segmix continue goes on with it, "
@@ -38,6 +38,16 @@ def checkpoints_beside(
         )
     check_file(path, overwrite=True, keep=[] if own else inputs)
     return Checkpoints(path, every, replaces=overwrite or own)
+
+
+def superseded(source: str, target: Path) -> Path | None:
+    """Return the checkpoint in the place of the target's if it is the source that a run went on from."""
+    path = _place(target)
+    return path if path.is_file() and not path.is_symlink() and path.samefile(source) else None
+
+
+def _place(target: Path) -> Path:
+    return target.with_name(f"{target.name}.checkpoint.nc")
 
 
 @contextmanager
@@ -99,4 +109,4 @@ def _worst(posterior: Posterior) -> list[str]:
     """The largest R-hat of all numbers, where draws are enough for one."""
     if posterior.n_draws < FEWEST:
         return []
-    return [f"R-hat {max(row.r_hat for row in posterior.summary().values()):.3f}"]
+    return [f"R-hat {format_worst(posterior.summary().values())[0]}"]

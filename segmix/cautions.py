@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from .areas import Area
+from .mixture.judgment import name_of
 from .numbers import Interval, with_interval
 from .posterior import Posterior
 from .potts.fields import Fields
@@ -12,7 +13,9 @@ from .shapes import Shapes
 
 MIN_DISTANCE = 1.0  # of neighboring means in root-mean-square stds; below, the sum of both has one peak
 MIN_PIXELS, MIN_SHARE = 10, 1e-3
-MIN_EXCESS = 0.1  # of agreeing neighbor pairs over chance, for labels to hang together
+MIN_EXCESS = 0.1  # of agreeing neighbor pairs over chance, for labels to hang together, or
+MIN_KAPPA = 0.2  # as a share of what chance leaves over, which is little where one class prevails
+MAX_CHANCE = 0.9  # from here on too little is left over to tell
 MIN_LABEL_DRAWS = 33  # the range of n independent draws holds (n - 1) / (n + 1), 94 % from here on
 _ROUNDING = 1e-9  # of a mean of draws, relative
 _SMOOTHING = ("gaussian", "median", "nlm", "tv")
@@ -80,6 +83,7 @@ def _far_means(posterior: Posterior, areas: Sequence[Area]) -> Iterator[str]:
         if _outside(row, _ROUNDING * abs(row.mean)):
             part, _, label = name.removesuffix("]").partition("[")
             of = f"{part.removesuffix('s')} of class {label}" if label else name
+            of = name_of(name).removeprefix("the ") if part == "field" else of
             yield f"{of}, {with_interval(row)}"
     for area in areas:
         if _outside(area.pixels, 1.0):
@@ -96,7 +100,7 @@ def _loose_labels(posterior: Posterior) -> list[str]:
         return []
     share = float(posterior.steps.agreements.mean())
     chance = float((posterior.weights.mean(axis=(0, 1)) ** 2).sum())
-    if share > chance + MIN_EXCESS:
+    if share - chance > min(MIN_EXCESS, MIN_KAPPA * (1 - chance)) or chance > MAX_CHANCE:
         return []
     state = posterior.state
     inferred = isinstance(state, Fields) and state.options.weights == "infer"  # but they weren't found

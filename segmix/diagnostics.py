@@ -5,7 +5,7 @@ Buerkner (2021), Bayesian Analysis 16, 667; the Pareto k of importance weights f
 Gelman, Yao and Gabry (2024), JMLR 25, 72. A test holds them to ArviZ's values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,8 @@ MAX_R_HAT = 1.01
 MIN_ESS_PER_CHAIN = 100
 MAX_PARETO_K = 0.7
 TAILS = (0.05, 0.95)
+LARGEST_SHOWN = 100.0  # R-hat; where chains hardly move its digits mean nothing
+LEAST_DRAWS = 8  # of a chain, whose halves take four each for an effective sample size
 
 Array = NDArray[np.float64]
 
@@ -81,18 +83,43 @@ def judge(
     reasons = []
     worst = max(parameters, key=lambda name: _nan_is_worst(parameters[name].r_hat))
     if not parameters[worst].r_hat < MAX_R_HAT:
-        reasons.append(f"R-hat of {worst} is {parameters[worst].r_hat:.3f}, not below {MAX_R_HAT}")
-    needed = MIN_ESS_PER_CHAIN * n_chains
-    for kind in ("ess_bulk", "ess_tail"):
-        size, name = min((getattr(row, kind), name) for name, row in parameters.items())
-        if not size >= needed:
-            reasons.append(f"{kind.replace('ess_', '')} ESS of {name} is {size:.0f}, not at least {needed}")
+        reasons.append(f"R-hat of {worst} is {format_r_hat(parameters[worst].r_hat)}, not below {MAX_R_HAT}")
+    reasons += _short_of_ess(parameters, MIN_ESS_PER_CHAIN * n_chains)
     if pareto_k is not None and not pareto_k <= MAX_PARETO_K:
         reasons.append(f"Pareto k of the proposal's weights is {pareto_k:.2f}, not at most {MAX_PARETO_K}")
     if n_diverging:
         plural = "s" if n_diverging > 1 else ""
         reasons.append(f"{n_diverging} draw{plural} diverged, not 0; take independence or gibbs")
     return Verdict(not reasons, tuple(reasons))
+
+
+def _short_of_ess(parameters: Mapping[str, ParameterSummary], needed: int) -> list[str]:
+    """Say which effective sample sizes are too small, or that no draws tell them."""
+    if any(np.isnan(row.ess_bulk) and np.isfinite(row.mean) for row in parameters.values()):
+        return [f"there are too few draws to tell ESS, fewer than {LEAST_DRAWS} a chain; make more"]
+    reasons = []
+    for kind in ("ess_bulk", "ess_tail"):
+        sizes = {name: getattr(row, kind) for name, row in parameters.items()}
+        name = min(sizes, key=lambda name: -_nan_is_worst(-sizes[name]))
+        if not sizes[name] >= needed:
+            size = f"{sizes[name]:.0f}, not at least {needed}"
+            reasons.append(f"{kind.removeprefix('ess_')} ESS of {name} is {size}")
+    return reasons
+
+
+def format_r_hat(r_hat: float) -> str:
+    """Return R-hat with three decimals, or in words where these say nothing."""
+    if np.isnan(r_hat):
+        return "unknown"
+    return f"above {LARGEST_SHOWN:g}" if r_hat > LARGEST_SHOWN else f"{r_hat:.3f}"
+
+
+def format_worst(rows: Iterable[ParameterSummary]) -> tuple[str, str]:
+    """Return the largest R-hat and the smallest bulk effective sample size of several numbers."""
+    rows = list(rows)
+    size = min((row.ess_bulk for row in rows), key=lambda size: -_nan_is_worst(-size))
+    largest = max((row.r_hat for row in rows), key=_nan_is_worst)
+    return format_r_hat(largest), "unknown" if np.isnan(size) else f"{size:.0f}"
 
 
 def _nan_is_worst(value: float) -> float:

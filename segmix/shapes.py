@@ -134,11 +134,15 @@ def weigh(offsets: Sequence[Offset], spacing: Sequence[float]) -> Array:
     Boykov and Kolmogorov (2003), Proc. ICCV, 26; Ohser and Muecklich (2000), Statistical Analysis of
     Microstructures in Materials Science, chapter 4.
     """
-    steps = np.array(offsets) * np.asarray(spacing, np.float64)
+    least = min(spacing)  # distances are counted by it, so that no square overflows
+    relative = np.asarray(spacing, np.float64) / least
+    steps = np.array(offsets) * relative
     lengths = np.sqrt((steps**2).sum(axis=1))
     share = _arcs(steps) if steps.shape[1] == 2 else _spherical_cells(steps / lengths[:, None])
     factor = np.pi / 2 if steps.shape[1] == 2 else 2.0
-    weights: Array = factor * share * np.prod(spacing) / lengths
+    with np.errstate(over="ignore"):  # areas in tiny units of a huge spacing
+        unit = np.float64(least) ** (len(relative) - 1)
+    weights: Array = factor * share * np.prod(relative) / lengths * unit
     return weights
 
 

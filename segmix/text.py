@@ -6,6 +6,7 @@ import numpy as np
 
 from .areas import Area, Estimate
 from .cautions import steps_of
+from .diagnostics import format_worst
 from .numbers import Interval, format_column, with_interval
 from .posterior import Posterior
 from .shapes import Shapes
@@ -86,8 +87,7 @@ def lay_out(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def _verdict_lines(posterior: Posterior) -> list[str]:
-    summary = posterior.summary().values()
-    figures = f"R-hat {max(row.r_hat for row in summary):.3f}, ESS {min(row.ess_bulk for row in summary):.0f}"
+    figures = "R-hat {}, ESS {}".format(*format_worst(posterior.summary().values()))
     sampler = (
         f"{posterior.sampler}, {posterior.n_chains} chains x {posterior.n_draws} draws, seed {posterior.seed}"
     )
@@ -101,4 +101,6 @@ def _coupling_lines(posterior: Posterior) -> list[str]:
     parts = [f"beta {with_interval(rows['beta'])}"] if "beta" in rows else []
     if "agreements" in rows:
         parts.append(f"share of neighbor pairs that agree {with_interval(rows['agreements'])}")
-    return ["; ".join(parts)] if parts else []
+    field = _column([row for name, row in rows.items() if name.startswith("field[")])
+    weights = [f"the prior's weights of the classes: {', '.join(field)}"] if field else []
+    return [*(["; ".join(parts)] if parts else []), *weights]

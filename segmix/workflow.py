@@ -95,7 +95,7 @@ def segment(
     Raises
     ------
     InputError
-        If the picture cannot be used.
+        If the picture cannot be used, as with ``spatial`` where no two pixels that count are neighbors.
     OptionError
         If an option is out of its range.
 
@@ -126,7 +126,8 @@ def segment(
     n_classes = int(n_classes)
     labels = foreground_labels(foreground, n_classes)
     reading = options_of(original, processed, quantization, levels)
-    reading |= {} if keep_labels is None else {"keep_labels": int(keep_labels)}
+    keep_labels = None if keep_labels is None else int(keep_labels)
+    reading |= {} if keep_labels is None else {"keep_labels": keep_labels}
     data = Data(levels, original.source, options=reading, offset=processed.offset)
     pixels, drawn = None, None
     if potts:
@@ -160,6 +161,8 @@ def _checked_spatial(
     if isinstance(spatial, PottsOptions) or spatial is True:
         if sampler != "independence":
             raise OptionError(f"spatial has a sampler of its own, got {sampler!r}; leave it out")
+        if keep_labels is not None:
+            check_whole("keep_labels", keep_labels, 1)
         return spatial if isinstance(spatial, PottsOptions) else PottsOptions()
     if spatial is not False:
         raise OptionError(f"spatial must be True, False or PottsOptions, got {spatial!r}")

@@ -183,6 +183,30 @@ def test_going_on_from_the_checkpoint_in_its_place(table: Path, monkeypatch: pyt
     assert os.listdir("out") == ["data"]
 
 
+def test_a_checkpoint_is_done_with_when_its_result_is_written(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    CHECKPOINT.parent.mkdir()
+    fit("data.csv", sampler="gibbs", draws=50, until_converged=False, rng=1).save(CHECKPOINT)
+    on = ["continue", str(CHECKPOINT), "--draws", "50", "--allow-unconverged", "-q"]
+    assert run([*on, "-o", "elsewhere"]) == 0  # another place
+    Path("links").mkdir()
+    Path("links/data.checkpoint.nc").symlink_to(CHECKPOINT.resolve())
+    assert run([*on, "-o", "links"]) == 0
+    assert Path("links/data.checkpoint.nc").is_symlink()
+
+    def fail(*_: object, **options: object) -> None:
+        raise OutputError("stopped before the result is written")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("segmix_cli.fits.save_fit", fail)
+        assert run([*on, "-o", "out"]) == 1
+    assert os.listdir("out") == [CHECKPOINT.name]
+    assert run([*on, "-o", "out"]) == 0
+    assert os.listdir("out") == ["data"]
+    assert Posterior.load("out/data/posterior.nc").n_draws == 100
+
+
 def test_going_on_leaves_the_checkpoint_of_another_run(table: Path) -> None:
     fit("data.csv", draws=50, until_converged=False, rng=1).save("data.nc")
     CHECKPOINT.parent.mkdir()

@@ -1,11 +1,13 @@
 """What the command says when it is misused, and what it says of odd pictures."""
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from segmix_cli.main import run
+from segmix_cli.main import app, run
+from typer.main import get_command
 
 from segmix.imaging.files import write_png
 
@@ -26,6 +28,28 @@ def test_usage_errors_say_what_came(errors, arguments: list[str], end: str) -> N
     assert run(arguments) == 2
     (line,) = errors()
     assert line.endswith(end)
+
+
+NAMES_OF_COMMANDS = ["segment", "fit", "continue", "compare", "info", "lecture", "plot", "score", "simulate"]
+
+
+@pytest.mark.parametrize("command", NAMES_OF_COMMANDS)
+def test_help_prints_its_brackets(command: str, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands in brackets is no markup but in headings, and is printed."""
+    monkeypatch.setenv("COLUMNS", "300")
+    known = get_command(app).commands[command]
+    assert run([command, "--help"]) == 0
+    printed = capsys.readouterr().out
+    texts = [known.help, *(getattr(parameter, "help", None) or "" for parameter in known.params)]
+    words = {word for text in texts for word in re.findall(r"\[[^\]]*\]", text)} - {"[bold]", "[/bold]"}
+    assert all(word in printed for word in words)
+    if any(parameter.name == "prior" for parameter in known.params):
+        assert words == {"[means]", "[stds]", "[weights]"}
+        assert "tables [means], [stds] and [weights], each" in printed
+
+
+def test_every_command_has_its_help_looked_at() -> None:
+    assert sorted(get_command(app).commands) == sorted(NAMES_OF_COMMANDS)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from segmix.diagnostics import (
     effective_sample_size,
     ess_bulk,
     ess_tail,
+    format_worst,
     judge,
     pareto_k,
     r_hat,
@@ -78,6 +79,33 @@ def test_chains_that_do_not_move_are_not_converged() -> None:
     assert not judge({"means[0]": summarize(stuck)}, 4).converged
     nowhere = {"means[0]": summarize(np.full((4, 1000), np.nan))}
     assert not judge(nowhere, 4).converged
+
+
+def test_reasons_print_no_meaningless_digits() -> None:
+    good = summarize(_chains(0.0, 1000))
+    for value, said in ((6943451276122510.0, "above 100"), (np.inf, "above 100"), (np.nan, "unknown")):
+        (reason,) = judge({"agreements": good._replace(r_hat=value)}, 4).reasons
+        assert reason == f"R-hat of agreements is {said}, not below 1.01"
+        assert format_worst([good, good._replace(r_hat=value), good])[0] == said
+    assert judge({"beta": good._replace(r_hat=100.0)}, 4).reasons[0].startswith("R-hat of beta is 100.000, ")
+
+
+@pytest.mark.parametrize("n", [4, 7])
+def test_too_few_draws_for_effective_sizes_are_told_once(n: int) -> None:
+    rows = {name: summarize(_chains(0.0, n)[:1] + shift) for name, shift in (("means[0]", 0), ("beta", 9))}
+    reasons = judge(rows, 1).reasons
+    assert reasons[-1] == "there are too few draws to tell ESS, fewer than 8 a chain; make more"
+    assert not any("nan" in reason for reason in reasons)
+    assert format_worst(rows.values())[1] == "unknown"
+    enough = judge({"beta": summarize(_chains(0.0, 8)[:1])}, 1).reasons
+    assert not any("too few draws" in reason for reason in enough)
+
+
+def test_a_size_that_is_unknown_is_the_worst() -> None:
+    good = summarize(_chains(0.0, 1000))
+    lost = good._replace(mean=np.nan, ess_bulk=np.nan)
+    for rows in ({"a": good, "b": lost}, {"b": lost, "a": good}):
+        assert judge(rows, 4).reasons == ("bulk ESS of b is nan, not at least 400",)
 
 
 @pytest.mark.parametrize("probability", [0, 1, 1.5, float("nan")])

@@ -1,5 +1,6 @@
 """Weights as an external field: their constant, draws of weights and beta, and where they are left equal."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy.optimize import minimize
 
 from segmix import Dirichlet, InverseGamma, Normal, PottsOptions, Priors, segment, simulate_potts
 from segmix.errors import OptionError
+from segmix.mixture.judgment import judge_steps
 from segmix.potts.anchors import Asked, around, search
 from segmix.potts.external import ExternalField, PriorFields, fit_constant, log_weights
 from segmix.potts.lattice import Lattice
@@ -180,6 +182,12 @@ def test_strangers_of_unequal_shares_are_found() -> None:
     ):
         assert abs(rows[name].mean - value) < 4 * rows[name].sd, (name, rows[name])
     assert rows["field[1]"].low < 0.3 < rows["field[1]"].high
+    weights = re.search(r"\nthe prior's weights of the classes: (\S+) \[.*\], (\S+) \[", found.table_text())
+    assert weights is not None
+    for k, weight in enumerate(weights.groups()):
+        assert float(weight) == pytest.approx(rows[f"field[{k}]"].mean, abs=1e-3)
+    apart = judge_steps(found.posterior.steps, {"field[0]": rows["field[0]"]._replace(r_hat=2.0)})
+    assert apart.reasons == ("R-hat of the prior's weight of class 0 is 2.000, not below 1.01",)
     assert "beta and weights by their normalizing constant" in found.posterior.notes[0]
     assert not any("hang together" in caution for caution in found.cautions)
     equal = segment(pixels, spatial=PottsOptions(weights="equal"), draws=400, chains=2, rng=1)

@@ -173,5 +173,5 @@ def test_volumes_and_wide_types(noisy: Any) -> None:
 
 @pytest.mark.parametrize("beta", [-0.1, float("nan"), float("inf"), "pseudos", True])
 def test_wrong_betas(beta: Any) -> None:
-    with pytest.raises(OptionError, match="beta must be 'infer', 'pseudo' or a number of at least 0, got"):
+    with pytest.raises(OptionError, match="beta must be 'infer', 'pseudo' or a number from 0 to"):
         PottsOptions(beta=beta)

@@ -115,6 +115,9 @@ def test_weights_are_the_published_ones() -> None:
     expected = 2 * 2 * shares[steps - 1] / np.sqrt(steps)
     np.testing.assert_allclose(weigh(offsets, (1.0, 1.0, 1.0)), expected, rtol=1e-9)
     np.testing.assert_allclose(weigh(offsets, (0.1, 0.1, 0.1)), 0.01 * expected, rtol=1e-9)
+    square = [(0, 1), (1, -1), (1, 0), (1, 1)]
+    for unit in (1e-200, 1e200):  # whose squares no float holds
+        np.testing.assert_allclose(weigh(square, (unit, unit)) / unit, plane, rtol=1e-9)
 
 
 def test_three_classes_have_three_boundaries() -> None:

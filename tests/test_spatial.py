@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from segmix_cli.main import run
 
 import segmix
 from segmix import Posterior, PottsOptions, Segmentation, segment, simulate_potts
-from segmix.errors import OptionError
+from segmix.errors import InputError, OptionError
+from segmix.imaging.files import write_png
 from segmix.imaging.image import Image
 from segmix.plotting import FIGURES, graph, plot
 from segmix.potts.lattice import Lattice
@@ -166,6 +168,55 @@ def test_labels_that_do_not_hang_together_are_named(found: Segmentation) -> None
     assert not any("hang together" in caution for caution in found.cautions)
 
 
+def test_labels_of_one_class_are_no_strangers() -> None:
+    """Where one class prevails neighbors agree by chance, too, whether labels hang together or not."""
+    truth = simulate_potts((48, 48), beta=1.0, rng=1)
+    assert 0.05 < truth.mean() < 0.3 or 0.7 < truth.mean() < 0.95  # ordered: one class prevails
+    pixels = np.clip(np.rint(np.random.default_rng(1).normal(90 + 60 * truth, 20)), 0, 255).astype(np.uint8)
+    few: Any = {"draws": 40, "tune": 20, "until_converged": False, "rng": 1}
+    for options in (PottsOptions(weights="equal"), PottsOptions(1e6), PottsOptions(700, 2)):
+        result = segment(pixels, spatial=options, **few)
+        assert not any("hang together" in caution for caution in result.cautions), options
+    rng = np.random.default_rng(1)  # the control: strangers, one class twice as frequent
+    pixels = np.clip(np.rint(rng.normal(90 + 60 * (rng.random((48, 48)) < 0.33), 20)), 0, 255).astype(
+        np.uint8
+    )
+    result = segment(pixels, spatial=PottsOptions(weights="equal"), **few)
+    assert any("labels hardly hang together: " in caution for caution in result.cautions)
+
+
+def test_a_run_of_four_draws_says_that_they_are_few(
+    noisy: tuple[np.ndarray, np.ndarray], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save("a.npy", noisy[1])
+    few = ["--chains", "1", "--draws", "4", "--exactly", "--seed", "1", "--beta", "0.5"]
+    assert run(["segment", "a.npy", "--spatial", "-o", "out", *few]) == 3
+    out, err = capsys.readouterr()
+    assert "there are too few draws to tell ESS, fewer than 8 a chain; make more" in err
+    assert "ESS unknown (potts, 1 chains x 4 draws" in out
+    assert "nan" not in out + err
+
+
+@pytest.mark.parametrize("beta", ["infer", "pseudo", 0.5])
+def test_pixels_without_neighbors_cannot_hang_together(
+    noisy: tuple[np.ndarray, np.ndarray], here: Path, errors: Any, beta: Any
+) -> None:
+    domain = np.zeros(noisy[1].shape, bool)
+    domain[::3, ::3] = True
+    with pytest.raises(InputError, match="no two pixels that count are neighbors, so labels cannot hang"):
+        segment(noisy[1], spatial=PottsOptions(beta), domain=domain, draws=20, rng=1)
+    np.save("a.npy", noisy[1])
+    write_png("domain.png", domain.astype(np.uint8))
+    spatial = ["--spatial", "--beta", str(beta), "--domain", "domain.png", "-q"]
+    assert run(["segment", "a.npy", "-o", "out", *spatial]) == 1
+    (line,) = errors()
+    assert line.startswith("segmix: error: a.npy: no two pixels that count are neighbors")
+    assert not Path("out").exists()
+    domain[0, 1] = True  # a single pair will do
+    few: Any = {"draws": 8, "tune": 4, "until_converged": False, "rng": 1}
+    assert segment(noisy[1], spatial=PottsOptions(beta, weights="equal"), domain=domain, **few).posterior
+
+
 def test_labels_that_nothing_confuses_have_settled() -> None:
     pixels = np.tile(np.array([[0, 255]], np.uint8), (10, 10))
     result = segment(pixels, spatial=True, draws=400, rng=1)
@@ -196,11 +247,77 @@ def test_other_numbers_of_classes(n_classes: int) -> None:
         ({"sampler": "potts"}, r"the sampler potts is of pictures; call segment with spatial=True"),
         ({"spatial": PottsOptions(connectivity=3)}, "connectivity must be a whole number from 1 to 2, got 3"),
         ({"spatial": PottsOptions(spacing=(1.0,))}, "spacing must be 2 positive distances"),
+        (
+            {"n_classes": 12, "spatial": PottsOptions(700.0, 2)},
+            "beta must be at most 87.5 with 12 classes at connectivity 2, got 700; labels hang",
+        ),
     ],
 )
 def test_wrong_options(noisy: tuple[np.ndarray, np.ndarray], options: dict, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         segment(noisy[1], draws=20, rng=1, **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"beta": beta} for beta in (None, [1], 1j, np.array([0.5, 0.6]), 10**400, 10**5000, np.nan)),
+        *({"beta": beta} for beta in (1e308, True, np.True_, np.array(True), "1", b"1", -np.float32(1))),
+        *({"spacing": spacing} for spacing in (3, (1, "a"), ((1,), 2), ("1", "2"), "12", b"12", ())),
+        *({"spacing": spacing} for spacing in (np.array(3.0), np.eye(2), (1, True), (1, np.nan), {1: 2})),
+        *({"connectivity": connectivity} for connectivity in (1.0, "1", True, np.array([1]), None, 4)),
+        *({"weights": weights} for weights in (None, np.array(["infer", "equal"]), "none")),
+    ],
+)
+def test_wrong_numbers_are_told(options: dict[str, Any]) -> None:
+    (name,) = options
+    with pytest.raises(OptionError, match=rf"^{name} must be .*, got .*; give ") as told:
+        PottsOptions(**options)
+    assert len(str(told.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("keep_labels", [np.nan, 0, 2.0, "1"])
+def test_label_draws_are_counted(noisy: tuple[np.ndarray, np.ndarray], keep_labels: Any) -> None:
+    with pytest.raises(OptionError, match="keep_labels must be a whole number from 1 upward, got "):
+        segment(noisy[1], spatial=True, keep_labels=keep_labels, rng=1)
+
+
+def test_numbers_of_numpy_are_taken_and_saved(noisy: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    plain = PottsOptions(0.5, 2, (1.0, 2.0), "equal")
+    few: Any = {"draws": 8, "tune": 4, "until_converged": False, "rng": 1}
+    expected = segment(noisy[1], spatial=plain, keep_labels=3, **few)
+    expected.save(tmp_path / "plain")
+    given = (
+        (np.float32(0.5), np.int64(2), (np.float64(1), np.int64(2))),
+        (np.array(0.5), 2, np.array([1, 2])),
+        (Fraction(1, 2), np.int8(2), [1, 2]),
+    )
+    for number, (beta, connectivity, spacing) in enumerate(given):
+        options = PottsOptions(beta, connectivity, spacing, "equal")  # type: ignore[arg-type]
+        assert (options, repr(options)) == (plain, repr(plain))
+        result = segment(noisy[1], spatial=options, keep_labels=np.int64(3), **few)  # type: ignore[arg-type]
+        result.save(tmp_path / str(number))
+        for name in ("summary.json", "posterior.nc", "label_draws.tif"):
+            assert (tmp_path / str(number) / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
+
+
+def test_spacings_of_any_unit_and_no_extreme_ratio() -> None:
+    for connectivity in (1, 2):
+        expected = Lattice((4, 5), connectivity, (1.0, 2.0)).couplings
+        for unit in (1e-300, 1e-160, 1e160, 1e300):
+            ours = Lattice((4, 5), connectivity, (unit, 2 * unit)).couplings
+            np.testing.assert_allclose(ours, expected, rtol=1e-12)
+    assert Lattice((4, 5), spacing=(1.0, 1000.0)).couplings.min() == 1e-3
+    for spacing in ((1e-300, 1e300), (1.0, 1001.0)):
+        for refused in (lambda s: PottsOptions(spacing=s), lambda s: Lattice((4, 5), spacing=s)):
+            with pytest.raises(OptionError, match=r"at most 1000 times the least, got .* hardly couple"):
+                refused(spacing)
+
+
+def test_an_image_of_extreme_spacing_is_told() -> None:
+    image = Image(np.eye(20, dtype=np.uint8), spacing=(1e-5, 1.0))
+    with pytest.raises(OptionError, match="hardly couple"):
+        segment(image, spatial=True, rng=1)
 
 
 def test_the_command_simulates_and_segments(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -225,6 +342,76 @@ def test_the_command_simulates_and_segments(here: Path, capsys: pytest.CaptureFi
     assert summary["sampling"]["notes"][0] == "beta is fixed at 1, connectivity 1"
 
 
+def test_the_command_simulates_volumes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    simulate = [
+        "simulate",
+        "potts",
+        "--shape",
+        "6,20,24",
+        "--means",
+        "60,160",
+        "--stds",
+        "0,0",
+        "--seed",
+        "2",
+    ]
+    assert run([*simulate, "--spacing", "3,1,1", "--connectivity", "3", "-o", "a.npy"]) == 0
+    assert sorted(path.name for path in here.iterdir()) == ["a.npy", "a_truth.npy"]
+    pixels, truth = np.load("a.npy"), np.load("a_truth.npy")
+    assert (pixels.dtype, truth.dtype, truth.shape) == (np.uint8, np.uint8, (6, 20, 24))
+    np.testing.assert_array_equal(pixels, 60 + 100 * truth)
+    rng = np.random.default_rng(2)
+    expected = simulate_potts((6, 20, 24), beta=1.0, connectivity=3, spacing=(3, 1, 1), rng=rng)
+    np.testing.assert_array_equal(truth, expected)
+    assert run(simulate) == 0
+    assert sorted(path.name for path in here.glob("potts*")) == ["potts.npy", "potts_truth.npy"]
+    assert (np.load("potts_truth.npy") != truth).any()
+    assert run([*simulate, "--spacing", "none", "-o", "b.npy"]) == 0
+    assert Path("b_truth.npy").read_bytes() == Path("potts_truth.npy").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--stds", "-1,5"], "--stds must be at least 0, got -1,5; give for example 20,20"),
+        (["--stds", "nan,5"], "--stds must be numbers separated by commas"),
+        (["--means", "1,inf"], "--means must be numbers separated by commas"),
+        (["--shape", "8193,8"], "--shape must have sides from 1 to 8192, got 8193,8; give"),
+        (["--shape", "0,8"], "--shape must have sides from 1 to 8192, got 0,8; give"),
+        (
+            ["--shape", "8192,8192,3", "-o", "a.npy"],
+            "shape must have at most 2**27 (134217728) pixels in all",
+        ),
+        (["--shape", "9" * 5000 + ",8"], "--shape must be ROWS,COLS or PLANES,ROWS,COLS, got '999"),
+        (["--shape", "8,8,8,8"], "--shape must be ROWS,COLS or PLANES,ROWS,COLS, got '8,8,8,8'"),
+        (
+            ["--shape", "4,8,8", "-o", "a.png"],
+            "--output must end in .npy for a volume, got 'a.png'; rename it",
+        ),
+        (["--shape", "8,8", "-o", "a.npy"], "--output must end in .png or .tif, got 'a.npy'"),
+        (
+            ["--spacing", "image"],
+            "--spacing must be none, or positive distances along each axis, got 'image'",
+        ),
+        (["--spacing", "3,1,1"], "spacing must be 2 positive distances"),
+        (["--spacing", "1,1001"], "hardly couple"),
+        (["--shape", "8,8", "--connectivity", "3"], "connectivity must be a whole number from 1 to 2, got 3"),
+    ],
+)
+def test_wrong_fields_of_the_command(
+    here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert run(["simulate", "potts", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert list(here.iterdir()) == []
+
+
+def test_a_phantom_is_no_volume(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["simulate", "cells", "--shape", "64,64,64"]) == 2
+    assert "--shape must be ROWS,COLS, got '64,64,64'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -234,8 +421,16 @@ def test_the_command_simulates_and_segments(here: Path, capsys: pytest.CaptureFi
             ["--spatial", "--beta", "much"],
             "--beta must be infer, pseudo or a number of at least 0, got",
         ),
-        (["--spatial", "--beta", "-1"], "beta must be 'infer', 'pseudo' or a number of at least 0, got -1.0"),
+        (
+            ["--spatial", "--beta", "-1"],
+            "beta must be 'infer', 'pseudo' or a number from 0 to 1e+06, got -1.0",
+        ),
+        (
+            ["--spatial", "--beta", "1e308"],
+            "beta must be 'infer', 'pseudo' or a number from 0 to 1e+06, got 1e+308",
+        ),
         (["--spatial", "--connectivity", "3"], "connectivity must be a whole number from 1 to 2, got 3"),
+        (["--spatial", "--spacing", "1e-300,1e300"], "neighbors further apart hardly couple"),
     ],
 )
 def test_wrong_commands(
@@ -258,8 +453,14 @@ def test_fields_repeat_and_keep_to_their_domain() -> None:
     assert set(np.unique(one[domain])) == {0, 1, 2}
 
 
+@pytest.mark.parametrize("shape", [(1 << 14, 1 << 14), (8, 8.5), (8, -1), (8,), 8, "88", (10**400, 1), None])
+def test_wrong_shapes_of_fields(shape: Any) -> None:
+    with pytest.raises(OptionError, match="shape must "):
+        simulate_potts(shape, beta=1.0)
+
+
 @pytest.mark.parametrize(
-    "options", [{"beta": -1.0}, {"beta": 1.0, "n_classes": 17}, {"beta": 1.0, "n_sweeps": 0}]
+    "options", [{"beta": -1.0}, {"beta": "x"}, {"beta": 1.0, "n_classes": 17}, {"beta": 1.0, "n_sweeps": 0}]
 )
 def test_wrong_fields(options: dict) -> None:
     with pytest.raises(OptionError, match="must be a"):

@@ -41,9 +41,16 @@ def _settled(draws: NDArray[np.float64]) -> ParameterSummary:
 
 def judge_steps(steps: Steps, summary: dict[str, ParameterSummary]) -> Verdict:
     """Say whether draws have converged, and of independence whether its own figures leave no doubt."""
-    verdict = judge(summary, len(steps.means), pareto_k=weights_k(steps), n_diverging=n_diverging(steps))
+    called = {name_of(name): row for name, row in summary.items()}
+    verdict = judge(called, len(steps.means), pareto_k=weights_k(steps), n_diverging=n_diverging(steps))
     reasons = (*verdict.reasons, *doubts_of(steps))
     return Verdict(not reasons, reasons)
+
+
+def name_of(name: str) -> str:
+    """Return what messages call a number of the summary, as the table does."""
+    part, _, label = name.removesuffix("]").partition("[")
+    return f"the prior's weight of class {label}" if part == "field" else name
 
 
 def n_diverging(steps: Steps) -> int:

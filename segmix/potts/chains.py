@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import OptionError
+from ..errors import InputError, OptionError
 from ..imaging.levels import Levels
 from ..mixture.chains import Steps, Stream, generator, generator_at, state_of
 from ..mixture.class_kernels import Model
@@ -33,6 +33,7 @@ FIRST_BETA = 0.5  # where nothing tells a better one
 WARM_SWEEPS = 20  # of labels alone, before anything else moves
 SEEN_EVERY = 4  # sweeps between two additions to the pixels' probabilities
 MAX_SEEN = 1 << 16  # additions that a counter holds
+MAX_EXPONENT = 700.0  # of what a float holds
 EMPTY = 1e-12  # the weight of a class without pixels, where a logarithm is taken
 STARTS = ("likely", "random", "one class")
 
@@ -67,11 +68,22 @@ def pose(
     seed: int,
     normalizer: Normalizer | None = None,
 ) -> Problem:
-    """Lay an image out on its lattice, and find or take the normalizing constant where beta is inferred."""
+    """Lay an image out on its lattice, and find or take the normalizing constant where beta is inferred.
+
+    Raises
+    ------
+    InputError
+        If no pixel has a neighbor.
+    """
     index = levels.index
     domain = index >= 0
     spacing = None if options.spacing == "image" else options.spacing
     lattice = Lattice(index.shape, options.connectivity, spacing, None if domain.all() else domain)
+    if not lattice.n_pairs:
+        raise InputError(
+            "no two pixels that count are neighbors, so labels cannot hang together; take the plain mixture "
+            "(leave spatial out), or a domain with neighbors"
+        )
     kind = np.uint8 if levels.n_levels <= 256 else np.uint16
     codes: NDArray[Any] = np.where(domain, index, 0).astype(kind)
     observed = observe(levels)
@@ -79,11 +91,22 @@ def pose(
     sweeps, model = Sweeps(lattice, codes, levels.n_levels, n_classes), model_of(target)
     if n_classes == 1 or not isinstance(options.beta, str):
         fixed = 0.0 if isinstance(options.beta, str) else float(options.beta)
+        _check_beta(sweeps, fixed)
         return Problem(sweeps, target, model, None, fixed)
     if options.beta == "pseudo":
         return Problem(sweeps, target, model, None, None, _pseudo_of(lattice, n_classes))
     normalizer = normalizer or normalizer_of(lattice, n_classes, seed=seed)
     return Problem(sweeps, target, model, normalizer, None)
+
+
+def _check_beta(sweeps: Sweeps, beta: float) -> None:
+    """Refuse a fixed beta whose exponentials no float holds, where no table of states has their ratios."""
+    most = MAX_EXPONENT / float(sweeps.couplings.max())
+    if sweeps.states is None and beta > most:
+        raise OptionError(
+            f"beta must be at most {most:.3g} with {sweeps.n_classes} classes at connectivity "
+            f"{sweeps.lattice.connectivity}, got {beta:g}; labels hang together no more from there on"
+        )
 
 
 def _pseudo_of(lattice: Lattice, n_classes: int) -> tuple[PseudoLikelihood, States]:

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import OptionError, check_whole
+from ..errors import OptionError, as_float, check_whole, shown
 
 OUTSIDE = 255  # the label of a pixel that doesn't count
+MAX_RATIO = 1000.0  # of distances; pairs further apart than that hardly couple
 Offset = tuple[int, ...]
 
 
@@ -32,8 +33,9 @@ class Lattice:
         From 1 (neighbors differ in one coordinate: 4 or 6) to the number of dimensions (8 or 26), as in
         scikit-image.
     spacing : sequence of float, optional
-        Distance of neighbors along each axis. A pair at distance d counts min(spacing) / d times, so that
-        beta is the coupling of the nearest pairs; None counts every pair once.
+        Distance of neighbors along each axis, the largest at most 1000 times the least. A pair at distance d
+        counts min(spacing) / d times, so that beta is the coupling of the nearest pairs; None counts every
+        pair once.
     domain : bool array of this shape, optional
         The pixels that count.
 
@@ -52,13 +54,8 @@ class Lattice:
         if len(self.shape) not in (2, 3) or min(self.shape) < 1:
             raise OptionError(f"shape must be two or three sizes of at least 1, got {self.shape}")
         check_whole("connectivity", self.connectivity, 1, self.ndim)
-        spacing = self.spacing
-        if spacing is not None and (
-            len(spacing) != self.ndim or not all(0 < float(d) < np.inf for d in spacing)
-        ):
-            raise OptionError(
-                f"spacing must be {self.ndim} positive distances, one an axis, got {tuple(spacing)}"
-            )
+        if self.spacing is not None:
+            object.__setattr__(self, "spacing", distances_of(self.spacing, self.ndim))
         if self.domain is not None and self.domain.shape != self.shape:
             raise OptionError(f"domain must have the shape {self.shape}, got {self.domain.shape}")
 
@@ -80,8 +77,8 @@ class Lattice:
         if self.spacing is None:
             return np.ones(len(self.offsets))
         spacing = np.asarray(self.spacing, np.float64)
-        distances = np.sqrt(((np.array(self.offsets) * spacing) ** 2).sum(axis=1))
-        couplings: NDArray[np.float64] = spacing.min() / distances
+        steps = np.array(self.offsets) * (spacing / spacing.min())  # at most MAX_RATIO, squared without harm
+        couplings: NDArray[np.float64] = 1 / np.sqrt((steps**2).sum(axis=1))
         return couplings
 
     @property
@@ -160,6 +157,39 @@ class Lattice:
         for offset, coupling in zip(self.offsets[1::2], self.couplings[1::2], strict=True):
             total += coupling * int((domain[facing(offset)] & domain[facing(offset, -1)]).sum())
         return float(total)
+
+
+def distances_of(spacing: Any, ndim: int | None = None) -> tuple[float, ...]:
+    """Return the distances of neighbors along each axis as floats.
+
+    Parameters
+    ----------
+    spacing : sequence or array of float, (ndim,)
+        Positive and finite, the largest at most 1000 times the least.
+    ndim : int, optional
+        How many there must be; None for any number.
+
+    Raises
+    ------
+    OptionError
+        If it is anything else.
+    """
+    is_row = isinstance(spacing, list | tuple) or (isinstance(spacing, np.ndarray) and spacing.ndim == 1)
+    distances = tuple(as_float(part) for part in spacing) if is_row else ()
+    known = all(0 < distance < np.inf for distance in distances) and len(distances) > 0
+    if not known or ndim not in (None, len(distances)):
+        number = "" if ndim is None else f"{ndim} "
+        raise OptionError(
+            f"spacing must be {number}positive distances, one an axis, got {shown(spacing)}; "
+            "give for example (3, 1, 1), or None to count all neighbors alike"
+        )
+    if max(distances) / min(distances) > MAX_RATIO:
+        raise OptionError(
+            f"spacing must have a largest distance of at most {MAX_RATIO:g} times the least, got "
+            f"{shown(distances)}; neighbors further apart hardly couple: segment slice by slice, or give "
+            "None to count all neighbors alike"
+        )
+    return distances
 
 
 def facing(offset: Offset, sign: int = 1) -> tuple[slice, ...]:

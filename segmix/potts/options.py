@@ -1,11 +1,12 @@
 """What is asked of the Potts prior."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
+from ..errors import OptionError, as_float, check_whole, shown
+from .lattice import distances_of
 
-from ..errors import OptionError
+MAX_BETA = 1e6  # where neighbors have long ceased to differ
 
 
 @dataclass(frozen=True)
@@ -16,15 +17,23 @@ class PottsOptions:
     ----------
     beta : "infer", "pseudo" or float
         Inverse temperature: inferred under a flat prior, its normalizing constant included; by
-        pseudo-likelihood, an approximation; or fixed.
+        pseudo-likelihood, an approximation; or fixed, from 0 to 1e6.
     connectivity : int
-        Neighbors, in scikit-image's sense.
-    spacing : "image", tuple of float or None
-        Distance of neighbors along each axis; a pair at distance d counts min(spacing) / d times. "image"
-        takes the picture's own where it differs from axis to axis; None counts every pair once.
+        Neighbors, in scikit-image's sense: from 1 to the number of axes.
+    spacing : "image", sequence of float, (2,) or (3,), or None
+        Distance of neighbors along each axis, the largest at most 1000 times the least; a pair at distance d
+        counts min(spacing) / d times. "image" takes the picture's own where it differs from axis to axis;
+        None counts every pair once.
     weights : "infer" or "equal"
         Whether classes have weights of their own in the prior (an external field), as in a mixture, which is
         what they are at beta 0. At a beta where order sets in, and by pseudo-likelihood, they are equal.
+
+    Numbers may be NumPy's, and become Python's.
+
+    Raises
+    ------
+    OptionError
+        If one is out of its range.
     """
 
     beta: Literal["infer", "pseudo"] | float = "infer"
@@ -38,13 +47,20 @@ class PottsOptions:
         return self.spacing if isinstance(self.spacing, tuple) else None
 
     def __post_init__(self) -> None:
-        if isinstance(self.beta, str):
-            known = self.beta in ("infer", "pseudo")
-        else:
-            known = not isinstance(self.beta, bool) and 0 <= float(self.beta) < np.inf
-        if self.weights not in ("infer", "equal"):
-            raise OptionError(f"weights must be 'infer' or 'equal', got {self.weights!r}; give one")
-        if not known:
-            raise OptionError(
-                f"beta must be 'infer', 'pseudo' or a number of at least 0, got {self.beta!r}; give one"
-            )
+        if not isinstance(self.weights, str) or self.weights not in ("infer", "equal"):
+            raise OptionError(f"weights must be 'infer' or 'equal', got {shown(self.weights)}; give one")
+        object.__setattr__(self, "beta", _beta_of(self.beta))
+        object.__setattr__(self, "connectivity", check_whole("connectivity", self.connectivity, 1, 3))
+        if self.spacing is not None and not (isinstance(self.spacing, str) and self.spacing == "image"):
+            object.__setattr__(self, "spacing", distances_of(self.spacing))
+
+
+def _beta_of(beta: Any) -> str | float:
+    if isinstance(beta, str) and beta in ("infer", "pseudo"):
+        return str(beta)
+    number = as_float(beta)
+    if not 0 <= number <= MAX_BETA:
+        raise OptionError(
+            f"beta must be 'infer', 'pseudo' or a number from 0 to {MAX_BETA:g}, got {shown(beta)}; give one"
+        )
+    return number

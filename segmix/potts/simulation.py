@@ -1,15 +1,18 @@
 """PriorFields of labels drawn from the Potts prior alone."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import OptionError, check_whole
+from ..errors import OptionError, as_float, check_whole, shown
 from ..samples import MAX_CLASSES
 from .lattice import OUTSIDE, Lattice
 from .philox import keys_of
 from .sweeps import Sweeps
+
+MAX_PIXELS = 1 << 27
 
 
 def simulate_potts(
@@ -28,6 +31,7 @@ def simulate_potts(
     Parameters
     ----------
     shape : (rows, cols) or (planes, rows, cols)
+        At most 2**27 pixels in all.
     beta : float
         Inverse temperature, 0 or more. On the square lattice order sets in at log(1 + sqrt(n_classes)).
     n_classes : int
@@ -35,7 +39,8 @@ def simulate_potts(
     connectivity : int
         Neighbors, in scikit-image's sense.
     spacing : sequence of float, optional
-        Distance of neighbors along each axis; a pair at distance d counts min(spacing) / d times.
+        Distance of neighbors along each axis, the largest at most 1000 times the least; a pair at distance d
+        counts min(spacing) / d times.
     domain : bool array of this shape, optional
         The pixels that count.
     n_sweeps : int
@@ -62,10 +67,10 @@ def simulate_potts(
     """
     check_whole("n_classes", n_classes, 1, MAX_CLASSES)
     check_whole("n_sweeps", n_sweeps, 1)
-    if isinstance(beta, bool) or not 0 <= float(beta) < np.inf:
-        raise OptionError(f"beta must be a number of at least 0, got {beta!r}")
+    if not 0 <= as_float(beta) < np.inf:
+        raise OptionError(f"beta must be a number of at least 0, got {shown(beta)}; give one")
     inside = None if domain is None else np.asarray(domain, bool)
-    lattice = Lattice(tuple(int(n) for n in shape), connectivity, spacing, inside)
+    lattice = Lattice(_checked_shape(shape), connectivity, spacing, inside)
     sweeps = Sweeps(lattice, np.zeros(lattice.shape, np.uint8), 1, n_classes, by_table=False)
     generator = np.random.default_rng(rng)
     labels = sweeps.lay_out(generator.integers(0, n_classes, lattice.shape, dtype=np.uint8))
@@ -74,3 +79,18 @@ def simulate_potts(
         sweeps.sweep_clusters(labels, flat, float(beta), keys=keys, number=number)
     drawn: NDArray[np.uint8] = lattice.join(labels)
     return drawn if inside is None else np.where(inside, drawn, np.uint8(OUTSIDE))
+
+
+def _checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    sides = tuple(shape) if isinstance(shape, list | tuple | np.ndarray) else (shape,)
+    if len(sides) not in (2, 3):
+        raise OptionError(
+            f"shape must be two or three whole numbers, got {shown(shape)}; give for example (512, 512)"
+        )
+    whole = tuple(check_whole("each side of shape", side, 1) for side in sides)
+    if math.prod(whole) > MAX_PIXELS:
+        raise OptionError(
+            f"shape must have at most 2**27 ({MAX_PIXELS}) pixels in all, got {shown(whole)}; "
+            "take shorter sides"
+        )
+    return whole
