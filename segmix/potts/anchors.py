@@ -5,6 +5,8 @@ covariances coming from fields of the prior. Where beta would be critical or mor
 the prior has a phase for each class, any lasting field would leave but one, and weights stay equal.
 """
 
+import math
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -33,6 +35,7 @@ EXCESS = 0.5  # of agreements over those by chance, beyond which labels at a lar
 REACH = 1.5  # of the first anchors, in widths of p(theta | z)
 BELOW = 0.9  # of the critical beta, where a search begins at most
 WIDER = 1.5  # times, where chains do not stay within that
+SECONDS = 0.2  # between two moments that are told of
 
 
 class Asked(NamedTuple):
@@ -94,17 +97,34 @@ class AnchorSearch:
     run : callable
         Makes so many steps of all of them.
     seed : int
+    told : callable, optional
+        Is told every moment how many sweeps were made, by each chain and of fields of the prior.
     """
 
-    def __init__(self, chains: list[FieldChain], run: Callable[[int], Steps], *, seed: int) -> None:
-        self.chains, self.run, self.seed = chains, run, seed
+    def __init__(
+        self,
+        chains: list[FieldChain],
+        run: Callable[[int], Steps],
+        *,
+        seed: int,
+        told: Callable[[int], None] | None = None,
+    ) -> None:
+        self.chains, self.run, self.seed, self.told = chains, run, seed, told
         problem = self.problem = chains[0].problem
         lattice, n_classes = problem.sweeps.lattice, problem.n_classes
         self.fields = PriorFields(lattice, n_classes, chains[0].labels.copy(), seed=[seed, Stream.ANCHORS])
+        self.fields.heard, self._last_told = self.tell, -math.inf
         self.critical = ordering_beta(lattice, n_classes)
         self.theta: Array | None = None
         self.reach = REACH
         self.is_settled = False
+
+    def tell(self) -> None:
+        """Tell how many sweeps were made, unless that was told a moment ago."""
+        now = time.monotonic()
+        if self.told and now - self._last_told >= SECONDS:
+            self._last_told = now
+            self.told(self.chains[0].number + self.fields.number)
 
     def pilot(self, n: int) -> list[Steps]:
         """Make n steps in which weights and beta follow their pseudo-likelihood."""

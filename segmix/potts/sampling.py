@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import UnreadyError
 from ..imaging.levels import Levels
 from ..mixture.chains import Steps, Watch, join
 from ..mixture.doubling import double, joined
@@ -71,7 +72,7 @@ def sample_field(
     watch : callable, optional
         Is told every moment how many draws are made of how many, 0 during the tune, and given a function that
         returns the run so far, as long as the chains stand where they do. While the constant of weights is
-        searched for it is told nothing: a run cannot go on from there.
+        searched for that function raises UnreadyError: a run cannot go on from there.
 
     Raises
     ------
@@ -122,7 +123,7 @@ def _tune(
     """Steps to be thrown away, every thin-th; ``watch`` hears of no draws meanwhile, but of their tune."""
     tune, problem = TUNE if plan.tune is None else plan.tune, chains.problem
     if _infers_weights(problem, chains.options):
-        return search_weights(chains, tune, seed=plan.seed).thin(plan.thin)
+        return search_weights(chains, tune, seed=plan.seed, told=_searching(plan, watch)).thin(plan.thin)
     if not tune:
         return None
 
@@ -140,9 +141,34 @@ def _infers_weights(problem: Problem, options: PottsOptions) -> bool:
     return options.weights == "infer" and problem.n_classes > 1 and problem.pseudo is None
 
 
-def search_weights(chains: FieldChains, n: int, *, seed: int) -> Steps:
+def _searching(plan: Plan, watch: Watch[Run] | None) -> Callable[[int], None] | None:
+    """What tells ``watch`` of the search for the constant of weights, where it hears of runs."""
+    if watch is None:
+        return None
+
+    def refuse(sweeps: int) -> NoReturn:
+        raise UnreadyError(
+            f"the constant of weights is still searched for ({sweeps} sweeps were made), and no run could go "
+            "on from here; ask again when chains draw",
+            sweeps,
+        )
+
+    return lambda sweeps: watch(0, plan.draws, partial(refuse, sweeps))
+
+
+def search_weights(
+    chains: FieldChains, n: int, *, seed: int, told: Callable[[int], None] | None = None
+) -> Steps:
     """Make n steps or more, to be thrown away, until the constant of weights is known where chains are."""
-    search = AnchorSearch(chains.chains, chains.run, seed=seed)
+
+    def run(n: int) -> Steps:
+        pieces = []
+        for begun in range(0, n, chains.least):
+            pieces.append(chains.run(min(chains.least, n - begun)))
+            search.tell()
+        return join(pieces)
+
+    search = AnchorSearch(chains.chains, run, seed=seed, told=told)
     pieces = search.pilot(n // (ROUNDS + 1))
     search.begin()
     for number in range(MAX_ROUNDS):
