@@ -18,7 +18,6 @@ from .anchors import AnchorSearch
 from .beginning import find_beginning
 from .chains import FieldChain, Problem, pose
 from .fields import Fields
-from .keeping import keepers
 from .options import PottsOptions
 from .running import FieldChains, run_field
 
@@ -97,21 +96,13 @@ def sample_field(
     def run(draws: int, thrown: tuple[Steps, ...]) -> Steps:
         chains.watch_pixels()
         if labels is not None:
-            _keep(chains.chains, labels, n_draws=draws, thin=plan.thin)
+            chains.keep(labels, n_draws=draws, thin=plan.thin)
         return run_field(chains, draws, plan.thin, partial(built, thrown), watch)
 
     found = double(plan, run, tune=_tune(chains, plan, built, watch))
     made = built(found.thrown, found.steps, chains.state)
     made = made._replace(summary=found.summary, notes=(*made.notes, *found.notes))
     return FieldRun(made, chains.state.probabilities(), labels)
-
-
-def _keep(chains: list[FieldChain], labels: NDArray[np.uint8], *, n_draws: int, thin: int) -> None:
-    """Fill ``labels`` (n, *shape) anew with those of draws to come."""
-    lattice = chains[0].problem.sweeps.lattice
-    each = keepers(lattice, labels, n_chains=len(chains), n_draws=n_draws, thin=thin)
-    for chain, keeper in zip(chains, each, strict=True):
-        chain.keeper = keeper
 
 
 def _tune(
