@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 SCRIPTS = (
     "posterior_speed", "in_process", "scaling", "command_line", "first_run", "memory", "lecture_speed",
-    "potts_speed", "potts_peers", "potts_ladder", "potts_bayes",
+    "potts_speed", "potts_peers", "potts_ladder", "potts_pseudo", "potts_bayes",
 )  # fmt: skip
 
 INTRODUCTION = """# Benchmarks

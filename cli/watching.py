@@ -8,7 +8,7 @@ from pathlib import Path
 
 from segmix.checkpoints import Checkpoints
 from segmix.diagnostics import format_worst
-from segmix.errors import OutputError, SegmixError
+from segmix.errors import OutputError, SegmixError, UnreadyError
 from segmix.mixture.chains import Watch
 from segmix.posterior import Posterior
 from segmix.targets import check_file
@@ -80,13 +80,16 @@ def _keep(checkpoints: Checkpoints, console: Console) -> None:
             f"interrupted; {checkpoints.path} holds {checkpoints.n_draws} draws a chain, "
             "segmix continue goes on with them"
         )
+    elif checkpoints.is_unused:
+        console.warning("interrupted before the chains drew anything; there was nothing to keep yet")
 
 
 class SweepMeter:
     """How fast the sweeps of a field go, and how far apart its chains are, looked at now and then."""
 
     def __init__(self) -> None:
-        self.text, self._looked, self._steps, self._pause = "", -math.inf, 0, SECONDS
+        self.text, self._looked, self._pause = "", -math.inf, SECONDS
+        self._steps, self._searched = 0, False
 
     def detail(self, so_far: Callable[[], Posterior]) -> str:
         """Return sweeps a second of each chain and the largest R-hat, such as "210 sweeps/s, R-hat 1.02"."""
@@ -94,15 +97,27 @@ class SweepMeter:
         passed = began - self._looked
         if passed < self._pause:
             return self.text
-        posterior = so_far()
-        steps = (posterior.tune + posterior.n_draws) * posterior.thinned
-        if posterior.steps.agreements is not None:
-            parts = [f"{(steps - self._steps) / passed:.3g} sweeps/s"] if math.isfinite(passed) else []
-            parts += ["tune"] if not posterior.n_draws else _worst(posterior)
-            self.text = ", ".join(parts)
-        self._looked, self._steps = time.monotonic(), steps
+        steps, searches, parts = _look(so_far)
+        if parts is not None:
+            # a search counts sweeps of its own
+            goes_on = math.isfinite(passed) and searches == self._searched
+            rate = [f"{(steps - self._steps) / passed:.3g} sweeps/s"] if goes_on else []
+            self.text = ", ".join(rate + parts)
+        self._looked, self._steps, self._searched = time.monotonic(), steps, searches
         self._pause = max(SECONDS, SHARE * (self._looked - began))
         return self.text
+
+
+def _look(so_far: Callable[[], Posterior]) -> tuple[int, bool, list[str] | None]:
+    """Sweeps made, whether in the search for weights' constant, and what is to be told, None of no field."""
+    try:
+        posterior = so_far()
+    except UnreadyError as unready:
+        return unready.sweeps, True, ["search"]
+    steps = (posterior.tune + posterior.n_draws) * posterior.thinned
+    if posterior.steps.agreements is None:
+        return steps, False, None
+    return steps, False, _worst(posterior) if posterior.n_draws else ["tune"]
 
 
 def _worst(posterior: Posterior) -> list[str]:

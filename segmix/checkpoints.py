@@ -31,6 +31,11 @@ class Checkpoints:
         self._so_far: Callable[[], Posterior] | None = None
         self._saved = time.monotonic()
 
+    @property
+    def is_unused(self) -> bool:
+        """Whether there was nothing to keep, so far."""
+        return self._so_far is None and not self.n_draws
+
     def watch(self, done: int, draws: int, so_far: Callable[[], Posterior]) -> None:
         """Take note of a posterior on its way, and write it if it is time.
 

@@ -22,6 +22,14 @@ class OutputError(SegmixError):
     """A target cannot be written."""
 
 
+class UnreadyError(OutputError):
+    """A run on its way has nothing yet that could be kept; so many ``sweeps`` it has made."""
+
+    def __init__(self, message: str, sweeps: int) -> None:
+        super().__init__(message)
+        self.sweeps = sweeps
+
+
 class OptionError(SegmixError, ValueError):
     """An option is outside its range."""
 

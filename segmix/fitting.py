@@ -127,7 +127,8 @@ def sample_spatial(
 ) -> tuple[Posterior, NDArray[np.float32], NDArray[np.uint8] | None]:
     """Sample a picture's hidden Potts field; the posterior, p(z = k | y) of its pixels, and label draws.
 
-    ``watch`` is as in `sample`, and told of 0 draws during the tune.
+    ``watch`` is as in `sample`, and told of 0 draws during the tune. While the constant of weights is
+    searched for, what it is given raises UnreadyError.
     """
     from .potts.sampling import sample_field
 

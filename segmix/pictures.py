@@ -34,6 +34,20 @@ def shades_of(entropy: NDArray[np.float32], n_classes: int) -> tuple[NDArray[np.
     return index.astype(np.uint8), entropy_map(bits[None], n_classes)[0]
 
 
+def level_shades(entropy: NDArray[np.float64], n_classes: int) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
+    """Return the entropy of each level as indexes into colors, one more for pixels outside the domain."""
+    from .views.render import entropy_map
+
+    bits = np.append(entropy, np.nan)
+    colors, index = np.unique(entropy_map(bits[None], n_classes)[0], axis=0, return_inverse=True)
+    return index, colors
+
+
+def middle_plane(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array itself, or the middle plane of a volume."""
+    return array if array.ndim == 2 else array[array.shape[0] // 2]
+
+
 def html_figure(picture: NDArray[np.uint8], source: str, caption: str) -> str:
     """Return an HTML figure of an RGB picture, at most 512 pixels a side, above lines of text."""
     import base64

@@ -14,13 +14,14 @@ from . import record, text
 from .areas import Area, draw_areas, summarize_areas
 from .cautions import find_cautions
 from .errors import OptionError
+from .extending import extend_keeping
 from .imaging.image import Image
 from .imaging.levels import Levels
 from .mixture.chains import Stream, Watch, generator
 from .mixture.density import Parameters, class_probabilities, observe
 from .netcdf import write_posterior
 from .outputs import staged_folder
-from .pictures import entropy_of, html_figure, labels_of, shades_of
+from .pictures import entropy_of, html_figure, labels_of, level_shades, middle_plane, shades_of
 from .posterior import Posterior
 from .potts.fields import Fields
 from .shapes import Boundary, Components, Shapes, find_boundaries, find_components
@@ -51,7 +52,8 @@ class Segmentation:
         Where labels hang together, p(z = k | y) of every pixel; else a pixel's level tells it.
     label_draws : (n, *shape) uint8 or None
         Draws of the labels, 255 outside the domain, where they were kept (``keep_labels``). The i-th is of
-        draw d of chain c, (c, d) = divmod((2 i + 1) m // (2 n), n_draws) with m draws of all chains.
+        draw d of chain c, (c, d) = divmod((2 i + 1) m // (2 n), n_draws) with m draws of all chains; after
+        ``extend(keep_labels=)`` all of these numbers are of the added part.
     """
 
     original: Image
@@ -110,19 +112,31 @@ class Segmentation:
     def _level_entropy(self) -> Array:
         return entropy_of(self.table)
 
-    def extend(self, draws: int, *, watch: Watch[Posterior] | None = None) -> "Segmentation":
+    def extend(
+        self, draws: int, *, keep_labels: int | None = None, watch: Watch[Posterior] | None = None
+    ) -> "Segmentation":
         """Go on with the chains where they stand; see ``Posterior.extend``.
+
+        ``keep_labels`` label draws, evenly spaced over the added draws of all chains, take the place of those
+        kept before; by default these stay.
 
         Returns
         -------
         Segmentation
             Of all draws, its pixels' probabilities included, bit for bit those of one longer run. What was
-            added is listed in ``options["extended"]``. Kept label draws stay those of before.
+            added is listed in ``options["extended"]``; ``options["labels_after"]`` draws a chain came before
+            the part that label draws are of.
         """
-        posterior = self.posterior.extend(draws, watch=watch)
+        labels, options = self.label_draws, dict(self.options)
+        if keep_labels is None:
+            posterior = self.posterior.extend(draws, watch=watch)
+        else:
+            posterior, labels = extend_keeping(self.posterior, draws, keep_labels, watch)
+            options |= {"keep_labels": len(labels), "labels_after": self.posterior.n_draws}
+        options["extended"] = [*options.get("extended", ()), int(draws)]
         pixels = posterior.state.probabilities() if isinstance(posterior.state, Fields) else None
-        options = {**self.options, "extended": [*self.options.get("extended", ()), int(draws)]}
-        return replace(self, posterior=posterior, pixel_probabilities=pixels, options=options)
+        longer = replace(self, posterior=posterior, options=options)
+        return replace(longer, pixel_probabilities=pixels, label_draws=labels)
 
     def areas(self) -> list[Area]:
         """Pixels and fraction of each class with posterior mean, sd and central 94 % interval.
@@ -232,7 +246,7 @@ class Segmentation:
             write_tiff(folder / "labels.tif", self.labels, axes=self.image.axes)
             write_tiff(folder / "mask.tif", self.mask.view(np.uint8) * np.uint8(255), axes=self.image.axes)
         index, colors = self._entropy_picture()
-        write_png(folder / "entropy.png", self._plane(index), palette=colors)
+        write_png(folder / "entropy.png", middle_plane(index), palette=colors)
         write_tiff(folder / "probabilities.tif", self.probabilities, axes="C" + self.image.axes)
         if self.label_draws is not None:
             axes = "I" + self.image.axes
@@ -247,11 +261,11 @@ class Segmentation:
         """The picture in gray, as it came unless cropped, with the foreground's contours: RGB uint8."""
         from .views.render import overlay
 
-        domain = None if self.image.domain is None else self._plane(self.image.domain)
+        domain = None if self.image.domain is None else middle_plane(self.image.domain)
         shown = self.original if self.original.shape == self.image.shape else self.image
         return overlay(
-            self._plane(shown.pixels),
-            self._plane(self.labels),
+            middle_plane(shown.pixels),
+            middle_plane(self.labels),
             self.n_classes,
             foreground=self.foreground,
             domain=domain,
@@ -259,17 +273,10 @@ class Segmentation:
 
     def _entropy_picture(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """The entropy as indexes into colors, one byte a pixel."""
-        from .views.render import entropy_map
-
         if self.pixel_probabilities is not None:
             return shades_of(self.entropy, self.n_classes)
-        bits = np.append(self._level_entropy, np.nan)
-        colors, index = np.unique(entropy_map(bits[None], self.n_classes)[0], axis=0, return_inverse=True)
+        index, colors = level_shades(self._level_entropy, self.n_classes)
         return self.levels.paint(index[:-1].astype(np.uint8), fill=index[-1]), colors
-
-    def _plane(self, array: NDArray[Any]) -> NDArray[Any]:
-        """The array itself, or the middle plane of a volume."""
-        return array if array.ndim == 2 else array[array.shape[0] // 2]
 
     def fit_figure(self) -> bytes:
         """The histogram, and the mixture with 94 % of its posterior and of new counts, as PNG bytes."""
@@ -278,15 +285,9 @@ class Segmentation:
         total, classes = record.expected_counts(self.posterior, self.levels)
         title = f"{os.path.basename(self.image.source)}: {self.n_classes} classes"
         return fit_figure(
-            self.levels.values,
-            self.levels.counts,
-            self.levels.step,
-            total,
-            classes,
-            title=title,
-            clipped=self.levels.open_ends,
-            rng=generator(self.posterior.seed, Stream.PREDICTION),
-        )
+            self.levels.values, self.levels.counts, self.levels.step, total, classes,
+            title=title, clipped=self.levels.open_ends, rng=generator(self.posterior.seed, Stream.PREDICTION),
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         size = " x ".join(map(str, self.image.shape))

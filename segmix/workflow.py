@@ -83,7 +83,8 @@ def segment(
         How often it is doubled at most, from 0 to 20.
     watch : callable, optional
         Is told every moment how many draws are made, of how many, and given what returns the posterior so
-        far; where labels hang together also during the tune, with 0 draws.
+        far; where labels hang together also during the tune, with 0 draws. While the constant of their
+        weights is searched for there is none yet, and OutputError is raised in its place.
     rng : int, SeedSequence, Generator or None
         The same seed gives the same result, whatever the number of threads; None draws a seed, kept as
         ``result.posterior.seed``.

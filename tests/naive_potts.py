@@ -1,6 +1,9 @@
 """Potts fields written down as the equations are: the slow twins of segmix.potts."""
 
+import math
+from collections.abc import Callable
 from itertools import product
+from operator import eq
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ from segmix.potts.lattice import Lattice
 
 Array = NDArray[np.float64]
 MASK = 0xFFFFFFFF
+Site = tuple[int, ...]
 
 
 def philox(counter: tuple[int, ...], key: tuple[int, ...]) -> tuple[int, ...]:
@@ -54,6 +58,13 @@ def sites(lattice: Lattice) -> list[tuple[int, ...]]:
     return [site for site in every if lattice.domain is None or lattice.domain[site]]
 
 
+def place_of(lattice: Lattice, site: Site) -> tuple[int, int, int]:
+    """The plane of a pixel, the row there and the place in it, by which pixels are ordered."""
+    halves, inner = [x // 2 for x in site], [n - 2 for n in lattice.padded]
+    plane = lattice.parities.index(tuple(x % 2 for x in site))
+    return plane, int(np.ravel_multi_index(halves[:-1], inner[:-1])), halves[-1]
+
+
 def agreements(lattice: Lattice, labels: Any) -> float:
     """S(z) over each pair once."""
     pairs = ((s, o, c) for s in sites(lattice) for o, c in neighbors(lattice, s))
@@ -83,20 +94,78 @@ def sweep(
 ) -> None:
     """Draw every label once, in place, by the counter's numbers."""
     order = [lattice.parities[p] for p in lattice.order]
-    plane_of = {parity: p for p, parity in enumerate(lattice.parities)}
-    inner = [n - 2 for n in lattice.padded]
     for parity in order:
         for site in sites(lattice):
             if tuple(x % 2 for x in site) != parity:
                 continue
-            place = [x // 2 for x in site]
-            row = int(np.ravel_multi_index(place[:-1], inner[:-1]))
+            plane, row, place = place_of(lattice, site)
             bits = random_bits(
-                keys, row=row, number=number, plane=plane_of[parity], place=place[-1],
-                width=lattice.width, table=table,
-            )  # fmt: skip
+                keys, row=row, number=number, plane=plane, place=place, width=lattice.width, table=table
+            )
             p = conditional(lattice, labels, site, shares[codes[site]], beta)
             if table and number % 4:
                 p = leaving(p, int(labels[site]))
             cuts = np.minimum(np.cumsum(p)[:-1] * 2.0**32, 2.0**32 - 1)
             labels[site] = sum(bits >= int(cut) for cut in cuts)
+
+
+def clusters(
+    lattice: Lattice,
+    labels: Any,
+    beta: float,
+    keys: Any,
+    number: int,
+    alike: Callable[[Any, Any], bool] = eq,
+) -> list[list[Site]]:
+    """Pixels that bonds hold together; clusters, and pixels in each, in the order of ``place_of``.
+
+    A neighbor pair of one class is bound with probability 1 - exp(-beta c), by the number of the pixel whose
+    neighbor lies at the first of two opposite offsets.
+    """
+    bonds: dict[Site, list[Site]] = {site: [] for site in sites(lattice)}
+    for site in bonds:
+        plane, row, place = place_of(lattice, site)
+        for other, coupling in neighbors(lattice, site):
+            j = lattice.offsets.index(tuple(b - a for a, b in zip(site, other, strict=True)))
+            if j % 2 == 0 and alike(labels[site], labels[other]):
+                bits = random_bits(
+                    keys, row=row, number=number, plane=512 + 32 * plane + j, place=place,
+                    width=lattice.width, table=False,
+                )  # fmt: skip
+                if bits < int((1 - math.exp(-beta * coupling)) * 2.0**32):
+                    bonds[site].append(other)
+                    bonds[other].append(site)
+    found, seen = [], set[Site]()
+    for site in sorted(bonds, key=lambda site: place_of(lattice, site)):
+        if site not in seen:
+            seen |= (cluster := _reached(site, bonds))
+            found.append(sorted(cluster, key=lambda site: place_of(lattice, site)))
+    return found
+
+
+def _reached(site: Site, bonds: dict[Site, list[Site]]) -> set[Site]:
+    """All pixels on paths of bonds from a pixel."""
+    reached, edge = {site}, [site]
+    while edge:
+        new = set(bonds[edge.pop()]) - reached
+        reached |= new
+        edge += new
+    return reached
+
+
+def relabel(
+    lattice: Lattice, labels: Any, codes: Any, shares: Array, found: list[list[Site]], keys: Any, number: int
+) -> None:
+    """Draw one label for all pixels of a cluster, in place, by the number of its first pixel."""
+    for cluster in found:
+        logs = [
+            math.fsum(math.log(shares[codes[site], k]) for site in cluster) for k in range(shares.shape[1])
+        ]
+        mass = [math.exp(log - max(logs)) for log in logs]
+        plane, row, place = place_of(lattice, cluster[0])
+        bits = random_bits(
+            keys, row=row, number=number, plane=1024 + plane, place=place, width=lattice.width, table=False
+        )
+        ends = np.cumsum(mass)[:-1] / math.fsum(mass)
+        for site in cluster:
+            labels[site] = sum(bits / 2.0**32 >= end for end in ends)

@@ -19,7 +19,7 @@ from segmix_cli.main import run
 import segmix
 from segmix import Posterior, PottsOptions, Priors, Segmentation, segment
 from segmix.checkpoints import Checkpoints
-from segmix.errors import InputError, OptionError, OutputError
+from segmix.errors import InputError, OptionError, OutputError, UnreadyError
 from segmix.potts.fields import Fields
 from segmix.workflow import segmentation_of
 
@@ -184,6 +184,31 @@ def test_a_moment_that_has_passed_cannot_be_written(monkeypatch: pytest.MonkeyPa
     for so_far in kept[:-1]:
         with pytest.raises(OutputError, match="the chains have gone on since"):
             so_far()
+
+
+def test_the_search_for_weights_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no draws and no run to keep, but ever more sweeps; that somebody hears changes nothing."""
+    monkeypatch.setattr("segmix.potts.anchors.SECONDS", 0.0)
+    monkeypatch.setattr("segmix.potts.running.PIECE", 40 * 20 * 21)
+    sweeps, told = list[int](), list[tuple[int, int]]()
+
+    def watch(done: int, draws: int, so_far: Callable[[], Posterior]) -> None:
+        told.append((done, draws))
+        if done:
+            assert so_far().n_draws == done
+            return
+        with pytest.raises(OutputError, match="the constant of weights is still searched for") as caught:
+            so_far()
+        assert isinstance(caught.value, UnreadyError)
+        sweeps.append(caught.value.sweeps)
+
+    watched = sampled("weights inferred", 30, watch=watch, tune=200)
+    assert watched.posterior.steps.field is not None
+    assert told[: len(sweeps)] == [(0, 30)] * len(sweeps)
+    assert told[-1] == (30, 30)
+    assert len(sweeps) > 500  # those of fields, and pieces of the chains
+    assert sweeps == sorted(sweeps)
+    assert_same(watched.posterior, sampled("weights inferred", 30, tune=200).posterior)
 
 
 def test_an_interruption_never_tears_chains_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -432,6 +457,31 @@ def test_an_interruption_names_the_checkpoint(noisy: Path) -> None:
     assert run([*again, "--allow-unconverged"]) == 0
 
 
+def test_an_interruption_of_the_search_has_nothing_to_keep(here: Path) -> None:
+    """Checkpoints that are due at every moment wait in silence; Ctrl-C says so, with exit status 130."""
+    np.save("noisy.npy", scattered((120, 121)))
+    stop = (
+        "import signal\n"
+        "import segmix.potts.anchors as a; search = a.search\n"
+        "a.search = lambda *known: (signal.raise_signal(signal.SIGINT), search(*known))[1]\n"
+        "import sys; from segmix_cli.__main__ import main; main()\n"
+    )
+    arguments = [*SPATIAL, "--draws", "1000000", "--every", "0.1", "-o", "out"]
+    process = subprocess.run(
+        [sys.executable, "-c", stop, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.returncode == 130
+    assert process.stdout == ""
+    assert process.stderr == (
+        "segmix: warning: interrupted before the chains drew anything; there was nothing to keep yet\n"
+    )
+    assert not Path("out").exists() or not os.listdir("out")
+
+
 def test_a_checkpoint_of_an_earlier_run_stays(noisy: Path, errors: Callable[[], list[str]]) -> None:
     CHECKPOINT.parent.mkdir()
     CHECKPOINT.write_text("earlier")
@@ -547,6 +597,26 @@ def test_the_bar_shows_sweeps_and_r_hat(monkeypatch: pytest.MonkeyPatch) -> None
     assert told[2].startswith("13.3 sweeps/s, R-hat ")
     assert told[3] == told[2]  # it looks once a second
     assert told[4] == f"8 sweeps/s, R-hat {worst:.3f}"
+
+
+def test_the_bar_shows_sweeps_of_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose number is not taken for that of the chains afterwards."""
+    from segmix_cli import watching
+
+    posterior = sampled("fixed, three classes", 40).posterior
+    clock = [10.0]
+    monkeypatch.setattr(watching.time, "monotonic", lambda: clock[0])
+    meter, told = watching.SweepMeter(), []
+
+    def unready(sweeps: int) -> Posterior:
+        raise UnreadyError("not yet", sweeps)
+
+    for sweeps in (50, 350, None, None):
+        told.append(meter.detail(lambda n=sweeps: unready(n) if n else posterior))
+        clock[0] += 2
+    assert told[:2] == ["search", "150 sweeps/s, search"]
+    assert told[2].startswith("R-hat ")
+    assert told[3].startswith("0 sweeps/s, R-hat ")
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")

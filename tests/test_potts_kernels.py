@@ -9,6 +9,7 @@ import pytest
 
 from segmix.errors import OptionError
 from segmix.potts.chains import SEEN_EVERY
+from segmix.potts.clusters import bind, root_of
 from segmix.potts.kernels import sweep_table
 from segmix.potts.lattice import Lattice
 from segmix.potts.philox import fill_words, keys_of
@@ -143,6 +144,90 @@ def test_chains_in_threads_are_the_same_as_one_after_the_other() -> None:
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
     assert (alone[0] != alone[1]).any()
+
+
+BETA = 0.9  # of clusters that are neither single pixels nor all of them
+
+
+def clustered(
+    case: tuple[Any, ...], holes: bool, n_classes: int
+) -> tuple[Lattice, Sweeps, np.ndarray, np.ndarray, np.ndarray]:
+    """A lattice, its sweeps, labels, shares (n_levels, n_classes) and keys."""
+    rng = np.random.default_rng(n_classes)
+    lattice = lattice_of(case, rng if holes else None)
+    sweeps = Sweeps(lattice, rng.integers(0, 4, lattice.shape).astype(np.uint8), 4, n_classes)
+    labels = lattice.join(sweeps.lay_out(rng.integers(0, n_classes, lattice.shape).astype(np.uint8)))
+    return lattice, sweeps, labels, rng.dirichlet(np.ones(n_classes), 4), keys_of(4, n_classes)
+
+
+def roots(lattice: Lattice, sweeps: Sweeps, labels: np.ndarray, keys: np.ndarray, number: int) -> Any:
+    """By the kernel: the first pixel of every pixel's cluster, in memory (*shape)."""
+    planes = sweeps.lay_out(labels)
+    parents = np.full(planes.size, -1, np.int32)
+    bind(planes, sweeps.grid, -np.expm1(-BETA * lattice.couplings), keys, number, parents)
+    assert (parents <= np.arange(parents.size)).all()
+    found = np.array([root_of.py_func(parents, t) for t in range(parents.size)])
+    assert (parents[found] == found).all()
+    return lattice.join(found.reshape(planes.shape))
+
+
+def naive_roots(lattice: Lattice, found: list[list[Any]]) -> Any:
+    """The same of the twin's clusters; pixels that don't count are alone."""
+    where = lattice.join(
+        np.arange(lattice.n_planes * int(np.prod(lattice.padded))).reshape(lattice.n_planes, -1)
+    )
+    for cluster in found:
+        for site in cluster[::-1]:
+            where[site] = where[cluster[0]]
+    return where
+
+
+@pytest.mark.parametrize("case", LATTICES, ids=str)
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_clusters_are_their_naive_twins(case: tuple[Any, ...], holes: bool, n_classes: int) -> None:
+    lattice, sweeps, theirs, shares, keys = clustered(case, holes, n_classes)
+    ours, codes = sweeps.lay_out(theirs), lattice.join(sweeps.codes)
+    for number in range(3):
+        found = naive.clusters(lattice, theirs, BETA, keys, number)
+        np.testing.assert_array_equal(
+            roots(lattice, sweeps, theirs, keys, number), naive_roots(lattice, found)
+        )
+        sweeps.sweep_clusters(ours, np.log(shares), BETA, keys=keys, number=number)
+        naive.relabel(lattice, theirs, codes, shares, found, keys, number)
+        np.testing.assert_array_equal(lattice.join(ours), theirs)
+
+
+@pytest.mark.parametrize("alike", [lambda a, b: True, lambda a, b: a != b])
+@pytest.mark.parametrize("case", [((9, 18), 1, None), ((3, 4, 5), 2, (1.0, 2.0, 2.5))], ids=str)
+def test_a_twin_that_binds_unequal_neighbors_differs(case: tuple[Any, ...], alike: Any) -> None:
+    lattice, sweeps, labels, _, keys = clustered(case, True, 4)
+    found = naive.clusters(lattice, labels, BETA, keys, 0, alike)
+    assert (roots(lattice, sweeps, labels, keys, 0) != naive_roots(lattice, found)).any()
+
+
+def test_a_twin_that_draws_by_the_last_pixel_differs() -> None:
+    lattice, sweeps, theirs, shares, keys = clustered(((9, 18), 1, None), True, 4)
+    ours, found = sweeps.lay_out(theirs), naive.clusters(lattice, theirs, BETA, keys, 0)
+    sweeps.sweep_clusters(ours, np.log(shares), BETA, keys=keys, number=0)
+    backward = [cluster[::-1] for cluster in found]
+    naive.relabel(lattice, theirs, lattice.join(sweeps.codes), shares, backward, keys, 0)
+    assert (lattice.join(ours) != theirs).any()
+
+
+@pytest.mark.parametrize("case", [*LATTICES, ((1100, 3), 2, None), ((600, 2), 1, (1.0, 3.0))], ids=str)
+@pytest.mark.parametrize("n_classes", [1, 2, 4])
+def test_agreements_are_counted_exactly(case: tuple[Any, ...], n_classes: int) -> None:
+    """Also of more rows than a byte counts; couplings are floats, whose sums are rounded."""
+    lattice, sweeps, labels, _, _ = clustered(case, True, n_classes)
+    ours, twin = sweeps.agreements(sweeps.lay_out(labels)), naive.agreements(lattice, labels)
+    assert ours == (twin if case[2] is None else pytest.approx(twin, rel=1e-12))
+
+
+def test_a_twin_whose_edges_meet_counts_more() -> None:
+    _, sweeps, labels, *_ = clustered(((9, 18), 1, None), False, 2)
+    wrapped = sum(int((labels == np.roll(labels, 1, axis)).sum()) for axis in (0, 1))
+    assert sweeps.agreements(sweeps.lay_out(labels)) < wrapped
 
 
 @pytest.mark.parametrize("case", LATTICES, ids=str)

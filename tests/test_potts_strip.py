@@ -113,6 +113,14 @@ def test_labels_and_beta_are_the_transfer_matrix_ones() -> None:
     assert square < 2
 
 
+def test_pseudo_likelihood_is_not() -> None:
+    """As docs/spatial.md says: 1.09 +- 0.25 where the posterior is 0.99 +- 0.06."""
+    steps = infer("pseudo", 1, 1000).run.steps
+    assert steps.beta is not None
+    assert 3 < steps.beta.std() / np.exp(solve().log_sd) < 5.5
+    assert 0.5 < (steps.beta.mean() - solve().beta) / np.exp(solve().log_sd) < 3
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faulty_sweeps_find_others(fault: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Sweeps, "sweep", fault)

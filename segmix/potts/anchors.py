@@ -16,6 +16,7 @@ from .chains import FieldChain
 from .external import ExternalField, PriorFields, fit_constant, log_weights
 from .normalizer import ordering_beta
 from .pilot import Pilot
+from .telling import Told, seldom
 
 Array = NDArray[np.float64]
 
@@ -94,13 +95,23 @@ class AnchorSearch:
     run : callable
         Makes so many steps of all of them.
     seed : int
+    told : callable, optional
+        Is told every moment how many sweeps were made, by each chain and of fields of the prior.
     """
 
-    def __init__(self, chains: list[FieldChain], run: Callable[[int], Steps], *, seed: int) -> None:
+    def __init__(
+        self,
+        chains: list[FieldChain],
+        run: Callable[[int], Steps],
+        *,
+        seed: int,
+        told: Told | None = None,
+    ) -> None:
         self.chains, self.run, self.seed = chains, run, seed
         problem = self.problem = chains[0].problem
         lattice, n_classes = problem.sweeps.lattice, problem.n_classes
         self.fields = PriorFields(lattice, n_classes, chains[0].labels.copy(), seed=[seed, Stream.ANCHORS])
+        self.tell = self.fields.heard = seldom(told, lambda: chains[0].number + self.fields.number)
         self.critical = ordering_beta(lattice, n_classes)
         self.theta: Array | None = None
         self.reach = REACH

@@ -6,6 +6,7 @@ beta M sum_k w_k^2, exactly so at beta 0. What is left is smooth, and a polynomi
 slopes E[s | theta] where theta is wanted: means over fields of the prior, simulated on this very lattice.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
@@ -37,6 +38,8 @@ class PriorFields:
         Of their random numbers, and the stream.
     """
 
+    heard: Callable[[], None] | None = None  # is called after every sweep
+
     def __init__(
         self, lattice: Lattice, n_classes: int, labels: NDArray[np.uint8], *, seed: list[int]
     ) -> None:
@@ -50,6 +53,8 @@ class PriorFields:
         found = []
         for step in range(tune + n):
             self._sweep(theta)
+            if self.heard:
+                self.heard()
             if step >= tune:
                 sizes = self.sweeps.count(self.labels)[0]
                 found.append([*sizes[:-1], self.sweeps.agreements(self.labels)])

@@ -4,6 +4,7 @@ So they are where many neighbors are missing (pitted or thin domains), and near 
 table's lattices see at their own size: in three dimensions at any.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from .lattice import Lattice
 from .normalizer import LARGE, Normalizer, highest_beta, is_compact, ordering_beta, rising
 from .running import FieldChains
 from .sweeps import Sweeps
+from .telling import Told, run_told, seldom
 
 Array = NDArray[np.float64]
 
@@ -40,11 +42,12 @@ def is_rough(lattice: Lattice) -> bool:
     )
 
 
-def settle(chains: FieldChains, n: int, *, seed: int) -> list[Steps]:
+def settle(chains: FieldChains, n: int, *, seed: int, told: Told | None = None) -> list[Steps]:
     """Make n steps or more, to be thrown away, until chains stay where E[S] is known."""
-    search, pieces = LocalSearch(chains.chains, seed=seed), []
+    search, pieces = LocalSearch(chains.chains, seed=seed), list[Steps]()
+    tell = search.simulate.heard = seldom(told, lambda: chains.chains[0].number + search.simulate.swept)
     for _ in range(MAX_ROUNDS):
-        pieces.append(chains.run(max(n // ROUNDS, LEAST)))
+        pieces.append(run_told(chains, max(n // ROUNDS, LEAST), tell))
         if search.follow(pieces[-1]):
             break
     chains.problem = chains.chains[0].problem
@@ -118,7 +121,8 @@ class Simulation:
     """E[S] with its Monte Carlo error at ascending betas, on one lattice."""
 
     def __init__(self, sweeps: Sweeps, *, seed: int) -> None:
-        self.sweeps, self.seed, self.number = sweeps, seed, 0
+        self.sweeps, self.seed, self.number, self.swept = sweeps, seed, 0, 0
+        self.heard: Callable[[], None] = lambda: None
         self.ordering = ordering_beta(sweeps.lattice, sweeps.n_classes)
 
     def __call__(self, betas: Array) -> tuple[Array, Array]:
@@ -130,6 +134,10 @@ class Simulation:
             found[row][:, which] = self._run(betas[which], is_ordered=bool(row))
         return np.nanmean(found[:, 0], axis=0), np.nanmax(found[:, 1], axis=0)
 
+    def _hear(self) -> None:
+        self.swept += 1
+        self.heard()
+
     def _run(self, betas: Array, *, is_ordered: bool) -> Array:
         """Means and errors, (2, n), of fields that begin at the first beta with one class or with all."""
         lattice, n_classes = self.sweeps.lattice, self.sweeps.n_classes
@@ -138,7 +146,7 @@ class Simulation:
         rng, most = generator(self.seed, Stream.ANCHORS, self.number), 1 if is_ordered else n_classes
         first = self.sweeps.lay_out(rng.integers(0, most, lattice.shape, dtype=np.uint8))
         fields = PriorFields(lattice, n_classes, first, seed=[self.seed, Stream.ANCHORS, self.number])
-        rows = []
+        fields.heard, rows = self._hear, list[tuple[float, float]]()
         for node, beta in enumerate(betas):
             theta = np.append(np.zeros(n_classes - 1), beta)
             drawn = fields.draw(theta, n, tune=TUNE if node else 10 * TUNE)[:, -1]

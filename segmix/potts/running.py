@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import OutputError
 from ..imaging.levels import Levels
@@ -13,6 +14,7 @@ from ..mixture.priors import Priors
 from ..mixture.threads import to_the_end
 from .chains import FieldChain, Problem, pose
 from .fields import Fields
+from .keeping import keepers
 from .options import PottsOptions
 
 PIECE = 2 * 10**7  # pixels drawn by a chain between two chances to interrupt
@@ -63,6 +65,13 @@ class FieldChains:
         self.seen = ()
         for chain in self.chains:
             chain.watch_pixels()
+
+    def keep(self, labels: NDArray[np.uint8], *, n_draws: int, thin: int) -> None:
+        """Fill ``labels`` (n, *shape) anew with those of draws to come."""
+        lattice, n_chains = self.problem.sweeps.lattice, len(self.chains)
+        each = keepers(lattice, labels, n_chains=n_chains, n_draws=n_draws, thin=thin)
+        for chain, keeper in zip(self.chains, each, strict=True):
+            chain.keeper = keeper
 
     def settle(self) -> None:
         """Add up what the chains saw, in the memory of one of them."""

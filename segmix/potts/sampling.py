@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import UnreadyError
 from ..imaging.levels import Levels
 from ..mixture.chains import Steps, Watch, join
 from ..mixture.doubling import double, joined
@@ -17,10 +18,10 @@ from .anchors import AnchorSearch
 from .beginning import find_beginning
 from .chains import FieldChain, Problem, pose
 from .fields import Fields
-from .keeping import keepers
 from .local import is_rough, settle
 from .options import PottsOptions
 from .running import FieldChains, run_field
+from .telling import Told, run_told
 
 TUNE = 300
 ROUNDS, MAX_ROUNDS = 3, 12  # in which chains and what is known of their weights' constant find together
@@ -72,7 +73,7 @@ def sample_field(
     watch : callable, optional
         Is told every moment how many draws are made of how many, 0 during the tune, and given a function that
         returns the run so far, as long as the chains stand where they do. While the constant of weights is
-        searched for it is told nothing: a run cannot go on from there.
+        searched for that function raises UnreadyError: a run cannot go on from there.
 
     Raises
     ------
@@ -97,21 +98,13 @@ def sample_field(
     def run(draws: int, thrown: tuple[Steps, ...]) -> Steps:
         chains.watch_pixels()
         if labels is not None:
-            _keep(chains.chains, labels, n_draws=draws, thin=plan.thin)
+            chains.keep(labels, n_draws=draws, thin=plan.thin)
         return run_field(chains, draws, plan.thin, partial(built, thrown), watch)
 
     found = double(plan, run, tune=_tune(chains, plan, built, watch))
     made = built(found.thrown, found.steps, chains.state)
     made = made._replace(summary=found.summary, notes=(*made.notes, *found.notes))
     return FieldRun(made, chains.state.probabilities(), labels)
-
-
-def _keep(chains: list[FieldChain], labels: NDArray[np.uint8], *, n_draws: int, thin: int) -> None:
-    """Fill ``labels`` (n, *shape) anew with those of draws to come."""
-    lattice = chains[0].problem.sweeps.lattice
-    each = keepers(lattice, labels, n_chains=len(chains), n_draws=n_draws, thin=thin)
-    for chain, keeper in zip(chains, each, strict=True):
-        chain.keeper = keeper
 
 
 def _tune(
@@ -123,11 +116,14 @@ def _tune(
     """Steps to be thrown away, every thin-th; ``watch`` hears of no draws meanwhile, but of their tune."""
     tune, problem = TUNE if plan.tune is None else plan.tune, chains.problem
     if _infers_weights(problem, chains.options):
-        searched = search_weights(chains, tune, seed=plan.seed)
-        more = settle(chains, tune, seed=plan.seed) if _is_roughly_known(chains.problem) else []
+        told = _searching(plan, watch)
+        searched = search_weights(chains, tune, seed=plan.seed, told=told)
+        rough = _is_roughly_known(chains.problem)
+        more = settle(chains, tune, seed=plan.seed, told=told) if rough else []
         return join([searched, *more]).thin(plan.thin)
     if _is_roughly_known(problem):
-        return join(settle(chains, tune, seed=plan.seed)).thin(plan.thin)
+        told = _searching(plan, watch)
+        return join(settle(chains, tune, seed=plan.seed, told=told)).thin(plan.thin)
     if not tune:
         return None
 
@@ -151,9 +147,28 @@ def _is_roughly_known(problem: Problem) -> bool:
     return by_normalizer and is_rough(problem.sweeps.lattice)
 
 
-def search_weights(chains: FieldChains, n: int, *, seed: int) -> Steps:
+def _searching(plan: Plan, watch: Watch[Run] | None) -> Told | None:
+    """What tells ``watch`` of the search for the constant of weights, where it hears of runs."""
+    if watch is None:
+        return None
+
+    def refuse(sweeps: int) -> NoReturn:
+        raise UnreadyError(
+            f"the constant of the prior is still searched for ({sweeps} sweeps were made), and no run could "
+            "go on from here; ask again when chains draw",
+            sweeps,
+        )
+
+    return lambda sweeps: watch(0, plan.draws, partial(refuse, sweeps))
+
+
+def search_weights(chains: FieldChains, n: int, *, seed: int, told: Told | None = None) -> Steps:
     """Make n steps or more, to be thrown away, until the constant of weights is known where chains are."""
-    search = AnchorSearch(chains.chains, chains.run, seed=seed)
+
+    def run(n: int) -> Steps:
+        return run_told(chains, n, search.tell)
+
+    search = AnchorSearch(chains.chains, run, seed=seed, told=told)
     pieces = search.pilot(n // (ROUNDS + 1))
     search.begin()
     for number in range(MAX_ROUNDS):
