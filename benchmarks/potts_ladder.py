@@ -7,6 +7,7 @@ that is best by the truth, which nobody has in practice.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from spatial_peers import WAYS, mixture
 STEPS = (0.5, 1.0, 2.0, 3.0)
 SEEDS = (1, 2, 3)
 MIDDLE, SD = 128.0, 20.0
-OURS = "segmix"
+OURS, PSEUDO = "segmix", "segmix, beta by pseudo-likelihood"
 BEST = ", best by the truth"
 
 NOTE = """\
@@ -75,7 +76,7 @@ def scores_of(pixels: NDArray[np.uint8], truth: NDArray[np.bool_]) -> Iterator[t
     """Every way's scores on one picture."""
     alone: Mapping[str, Callable[[], NDArray[np.float64]]] = {
         OURS: lambda: segment(pixels),
-        "segmix, beta by pseudo-likelihood": lambda: segment(pixels, "pseudo"),
+        PSEUDO: lambda: segment(pixels, "pseudo"),
         "scikit-learn's mixture": lambda: mixture(pixels),
     }
     for name, way in alone.items():
@@ -103,14 +104,13 @@ def climb() -> dict[str, dict[float, Score]]:
 def figures_of(found: Mapping[str, Mapping[float, Score]]) -> Iterator[Figure]:
     """How far the best peer is behind, at a usual setting and at the best."""
     peers = [name for name in found if not name.startswith(OURS)]
-    for step in STEPS:
-        for place, what in enumerate(("error", "Brier score")):
-            for usual in (True, False):
-                rivals = {name: found[name][step][place] for name in peers if name.endswith(BEST) != usual}
-                first = min(rivals, key=rivals.__getitem__)
-                name = f"{step:g} sds: {what} of the best peer ({first}) over segmix's"
-                ratio = rivals[first] / found[OURS][step][place]
-                yield Figure(name, ratio, "times", 1.0 if usual else None, at_least=True)
+    for ours, step, (place, what) in product((OURS, PSEUDO), STEPS, enumerate(("error", "Brier score"))):
+        for usual in (True, False):
+            rivals = {name: found[name][step][place] for name in peers if name.endswith(BEST) != usual}
+            first = min(rivals, key=rivals.__getitem__)
+            name = f"{step:g} sds: {what} of the best peer ({first}) over that of {ours}"
+            ratio = rivals[first] / found[ours][step][place]
+            yield Figure(name, ratio, "times", 1.0 if usual else None, at_least=True)
 
 
 def main() -> None:

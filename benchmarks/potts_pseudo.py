@@ -81,14 +81,13 @@ class Judge:
         from segmix.potts.normalizer import highest_beta
         from segmix.potts.pseudo import PseudoLikelihood
         from segmix.potts.states import number_states
-        from segmix.potts.sweeps import Sweeps
 
         self.strip, lattice = Strip(), Lattice(SHAPE)
         states = number_states(lattice, 2)
         assert states is not None
         self.states, highest = states, highest_beta(lattice, 2)
         self.grid = np.linspace(0, highest, N_GRID)
-        self.sweeps = Sweeps(lattice, np.zeros(SHAPE, np.uint8), 1, 2)
+        self.lattice = lattice
         self.pseudo = PseudoLikelihood(states.agreements, highest)
 
     @cached_property
@@ -98,10 +97,14 @@ class Judge:
 
     def judge(self, labels: NDArray[np.uint8]) -> tuple[Belief, Belief]:
         """The exact posterior, and that by pseudo-likelihood."""
-        planes = self.sweeps.lay_out(labels)
-        exact = self.grid * self.sweeps.agreements(planes) - self.log_constants
-        counts = self.sweeps.count_states(planes, self.states)
-        return believe(self.grid, exact), believe(self.grid, self.pseudo.log_density(self.grid, counts))
+        from segmix.potts.sweeps import Sweeps
+
+        sweeps = Sweeps(self.lattice, labels, 2, 2)  # whose levels are the labels
+        planes = sweeps.lay_out(labels)
+        exact = self.grid * sweeps.agreements(planes) - self.log_constants
+        counts = sweeps.count_states(planes, self.states)
+        pseudo = self.pseudo.log_density(self.grid, counts, np.eye(2))
+        return believe(self.grid, exact), believe(self.grid, pseudo)
 
 
 class Errors(NamedTuple):

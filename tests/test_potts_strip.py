@@ -114,11 +114,11 @@ def test_labels_and_beta_are_the_transfer_matrix_ones() -> None:
 
 
 def test_pseudo_likelihood_is_not() -> None:
-    """As docs/spatial.md says: 1.09 +- 0.25 where the posterior is 0.99 +- 0.06."""
+    """As docs/spatial.md says: 1.17 +- 0.45 where the posterior is 0.99 +- 0.06."""
     steps = infer("pseudo", 1, 1000).run.steps
     assert steps.beta is not None
-    assert 3 < steps.beta.std() / np.exp(solve().log_sd) < 5.5
-    assert 0.5 < (steps.beta.mean() - solve().beta) / np.exp(solve().log_sd) < 3
+    assert 6 < steps.beta.std() / np.exp(solve().log_sd) < 9
+    assert 2 < (steps.beta.mean() - solve().beta) / np.exp(solve().log_sd) < 4
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -102,23 +102,24 @@ def test_pseudo_likelihood_is_the_sum_of_conditionals() -> None:
         lattice = Lattice((5, 6))
         states = number_states(lattice, n_classes)
         assert states is not None
-        labels = rng.integers(0, n_classes, lattice.shape).astype(np.uint8)
-        sweeps = Sweeps(lattice, np.zeros(lattice.shape, np.uint8), 1, n_classes)
+        labels, codes = (rng.integers(0, n, lattice.shape).astype(np.uint8) for n in (n_classes, 4))
+        sweeps, shares = Sweeps(lattice, codes, 4, n_classes), rng.random((4, n_classes))
         counts = sweeps.count_states(sweeps.lay_out(labels), states)
         betas = np.array([0.0, 0.4, 1.3])
         flat = np.ones(n_classes)
         expected = [
             sum(
-                np.log(naive.conditional(lattice, labels, site, flat, beta)[labels[site]])
+                np.log(naive.conditional(lattice, labels, site, flat, beta) @ shares[codes[site]])
                 for site in naive.sites(lattice)
             )
             for beta in betas
         ]
         ours = PseudoLikelihood(states.agreements, 2.0)
-        np.testing.assert_allclose(ours.log_density(betas, counts), expected)
-        drawn = [ours.draw_beta(counts, np.nan, rng=rng) for _ in range(4000)]
+        np.testing.assert_allclose(ours.log_density(betas, counts, shares), expected)
+        drawn = [ours.draw_beta(counts, shares, np.nan, rng=rng) for _ in range(4000)]
         grid = np.linspace(0, 2, 2001)
-        density = np.exp(ours.log_density(grid, counts) - ours.log_density(grid, counts).max())
+        logs = ours.log_density(grid, counts, shares)
+        density = np.exp(logs - logs.max())
         mean = float((density * grid).sum() / density.sum())
         assert abs(np.mean(drawn) - mean) < 4.5 * np.std(drawn) / np.sqrt(len(drawn)) + 1e-3
 

@@ -214,7 +214,8 @@ class FieldChain:
         elif problem.pseudo is not None:
             likelihood, states = problem.pseudo
             by_state = problem.sweeps.count_states(self.labels, states)
-            self.beta = likelihood.draw_beta(by_state, self.beta, rng=self.rng)
+            shares = class_shares(problem.target, self.means, self.stds)
+            self.beta = likelihood.draw_beta(by_state, shares, self.beta, rng=self.rng)
         most = problem.sweeps.lattice.n_pairs
         share = agreements / most if most else 1.0
         weights = np.exp(log_weights(self.theta[None])[0])

@@ -60,15 +60,21 @@ def sum_up(columns: Labels) -> int:
 
 @kernel
 def count_states(
-    labels: Labels, grid: Grid, base: Any, strides: NDArray[Any], state_of: Halves, counts: NDArray[np.int64]
+    labels: Labels,
+    codes: Codes,
+    grid: Grid,
+    base: Any,
+    strides: NDArray[Any],
+    state_of: Halves,
+    counts: NDArray[np.int64],
 ) -> None:
-    """Add to ``counts`` (n_states, n_classes) how many pixels of each class have neighbors of each state."""
+    """Add to ``counts`` (n_levels, n_states) how many pixels of each level have neighbors of each state."""
     sums = np.empty(grid.width, strides.dtype)
     for p in range(labels.shape[0]):
         for first in grid.rows:
             add_neighbors(labels, grid, p, first, base, strides, sums)
-            z = labels[p][first : first + grid.width]
+            z, code = labels[p][first : first + grid.width], codes[p][first : first + grid.width]
             for i in range(grid.width):
                 if z[i] != OUTSIDE:
                     state = state_of[sums[i]] if state_of.size else sums[i]
-                    counts[state, z[i]] += 1
+                    counts[code[i], state] += 1

@@ -31,6 +31,7 @@ WIDTH = (
 )
 INSIDE = 0.5  # of that, within which chains must stay
 NEAR = 0.15  # of where order sets in, where fields from order and from disorder are both asked
+TINY = 1e-9  # agreements
 ROUNDS, MAX_ROUNDS, LEAST = 3, 12, 40  # of so many steps each, at least
 SOURCE = "fields simulated on this lattice"
 
@@ -84,7 +85,8 @@ class LocalSearch:
                 return True
         self.window = self._window(float(betas.mean()), float(betas.std()))
         nodes = np.linspace(*self.window, N_NODES)
-        others = (self.known[0] < self.window[0]) | (self.known[0] > self.window[1])
+        apart = (nodes[1] - nodes[0]) / 2
+        others = (self.known[0] < nodes[0] - apart) | (self.known[0] > nodes[-1] + apart)
         found = np.concatenate([self.known[:, others], [nodes, *self.simulate(nodes)]], axis=1)
         self.known = found[:, np.argsort(found[0])]
         normalizer = joined(self.rough, *self.known)
@@ -107,12 +109,12 @@ class LocalSearch:
 def _as_far_as(highest: float, rough: Normalizer) -> Normalizer:
     """The same up to a larger beta, about where hardly a pair disagrees."""
     last = float(rough.betas[-1])
-    if last >= highest:
+    if last >= (1 - 1e-3) * highest:
         return rough
     return replace(
         rough,
         betas=np.append(rough.betas, highest),
-        agreements=np.append(rough.agreements, rough.agreements[-1] * (1 + 1e-6)),
+        agreements=np.append(rough.agreements, rough.agreements[-1]),
         errors=np.append(rough.errors, 0.0),
     )
 
@@ -159,11 +161,13 @@ class Simulation:
 def joined(rough: Normalizer, betas: Array, means: Array, errors: Array) -> Normalizer:
     """E[S] as simulated at ascending betas (n,), and beyond as it was, stretched so that it joins there."""
     means, low, high = rising(means), float(betas[0]), float(betas[-1])
-    below, above = rough.betas < low, rough.betas > high
+    apart = (high - low) / len(betas) / 2  # nodes closer than that would make a step of noise
+    below, above = rough.betas < low - apart, rough.betas > high + apart
     most = max(float(rough.agreements[-1]), float(means[-1]))
     at_low, at_high = (float(rough.mean_agreements(x)) for x in (low, high))
-    before = rough.agreements[below] * means[0] / max(at_low, 1e-300)
-    after = most - (most - rough.agreements[above]) * (most - means[-1]) / max(most - at_high, 1e-300)
+    before = means[0] * np.clip(rough.agreements[below] / max(at_low, TINY), 0.0, 1.0)
+    left = np.clip((most - rough.agreements[above]) / max(most - at_high, TINY), 0.0, 1.0)
+    after = most - (most - means[-1]) * left
     return replace(
         rough,
         betas=np.concatenate([rough.betas[below], betas, rough.betas[above]]),

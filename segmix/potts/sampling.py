@@ -130,11 +130,11 @@ def _tune(
     def begun(steps: Steps, state: Fields) -> Run:
         return built((steps.thin(plan.thin),), steps.select(slice(0)), state)
 
-    def told(_: int, __: int, so_far: Callable[[], Run]) -> None:
+    def tuning(_: int, __: int, so_far: Callable[[], Run]) -> None:
         if watch:
             watch(0, plan.draws, so_far)
 
-    return run_field(chains, tune, 1, begun, told if watch else None).thin(plan.thin)
+    return run_field(chains, tune, 1, begun, tuning if watch else None).thin(plan.thin)
 
 
 def _infers_weights(problem: Problem, options: PottsOptions) -> bool:

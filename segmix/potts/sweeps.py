@@ -126,10 +126,10 @@ class Sweeps:
         return float(agreements_of(labels, self.grid))
 
     def count_states(self, labels: Planes, states: States) -> NDArray[np.int64]:
-        """How many pixels of each class have neighbors of each state, (n_states, n_classes)."""
-        counts = np.zeros(states.agreements.shape, np.int64)
+        """How many pixels of each level have neighbors of each state, (n_levels, n_states)."""
+        counts = np.zeros((self.n_levels, len(states.agreements)), np.int64)
         base = states.strides.dtype.type(states.base)
-        count_states(labels, self.grid, base, states.strides, states.state_of, counts)
+        count_states(labels, self.codes, self.grid, base, states.strides, states.state_of, counts)
         return counts
 
     def count(self, labels: Planes) -> NDArray[np.int64]:
