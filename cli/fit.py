@@ -42,6 +42,8 @@ DIR/NAME.checkpoint.nc that it went on from is removed once DIR/NAME is written.
   segmix continue out/data/posterior.nc --draws 100000 -o more
 
   segmix continue out/data.checkpoint.nc --draws 50000 -o out
+
+  segmix continue out/field/posterior.nc --keep-labels 100 -o more     with labels of the added draws
 """
 
 
@@ -119,6 +121,7 @@ def continue_(
     ] = 1000,
     every: o.Every = None,
     foreground: o.Foreground = "bright",
+    keep_labels: o.KeepLabels = None,
     allow_unconverged: o.AllowUnconverged = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
@@ -134,5 +137,5 @@ def continue_(
         from .fits import Output, run_continue
 
         place = Output(output, every, overwrite, as_json, allow_unconverged)
-        status = run_continue(posterior, draws, foreground, place, console)
+        status = run_continue(posterior, draws, foreground, keep_labels, place, console)
     raise typer.Exit(status)

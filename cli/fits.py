@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 from segmix.cautions import caution_fit
 from segmix.checkpoints import Checkpoints
 from segmix.errors import InputError, OptionError, printable
+from segmix.extending import extend_keeping
 from segmix.fitting import checked, sample, save_fit
 from segmix.loading import Data, load
 from segmix.mixture.plan import RESUMABLE, Plan
 from segmix.posterior import Posterior
 from segmix.potts.fields import Fields
 from segmix.record import summarize_posterior, to_json
+from segmix.segmentation import Segmentation
 from segmix.targets import check_target
 from segmix.text import format_parameters
 from segmix.workflow import foreground_labels, segmentation_of
@@ -89,7 +91,9 @@ def run_fit(path: str, wish: Wish, output: Output, console: Console) -> int:
     return _finish(posterior, path, target, checkpoints, output, console, plan=plan)
 
 
-def run_continue(path: str, draws: int, foreground: str, output: Output, console: Console) -> int:
+def run_continue(
+    path: str, draws: int, foreground: str, keep_labels: int | None, output: Output, console: Console
+) -> int:
     """Go on with a posterior, save and tell; returns the exit status."""
     file = Path(path)
     own = file.name == "posterior.nc" and file.resolve().parent.name
@@ -105,8 +109,13 @@ def run_continue(path: str, draws: int, foreground: str, output: Output, console
     chosen = _foreground_of(posterior, foreground)
     console.announce_compilation()
     with console.progress(draws) as show, watched("draws", checkpoints, console, show) as watch:
-        posterior = posterior.extend(draws, watch=watch)
-    return _finish(posterior, path, target, checkpoints, output, console, chosen, goes_on=True)
+        if keep_labels is None:
+            posterior, labels = posterior.extend(draws, watch=watch), None
+        else:
+            posterior, labels = extend_keeping(posterior, draws, keep_labels, watch)
+    interruptions.check()
+    whole = segmentation_of(posterior, foreground=chosen, label_draws=labels) if chosen else None
+    return _finish(posterior, path, target, checkpoints, output, console, whole, goes_on=True)
 
 
 def _foreground_of(posterior: Posterior, foreground: str) -> tuple[int, ...]:
@@ -146,16 +155,15 @@ def _finish(
     checkpoints: Checkpoints | None,
     output: Output,
     console: Console,
-    foreground: tuple[int, ...] = (),
+    whole: Segmentation | None = None,
     plan: Plan | None = None,
     goes_on: bool = False,
 ) -> int:
-    """Write and tell: of labels that hang together all that `segmix segment` writes, with a foreground.
+    """Write and tell: of labels that hang together the ``whole`` that `segmix segment` writes.
 
     A checkpoint that the run went on from, in the place of the target's, is then done with.
     """
     interruptions.check()
-    whole = segmentation_of(posterior, foreground=foreground) if foreground else None
     if whole:
         whole.save(target, overwrite=output.overwrite)
         for note in whole.image.notes:

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .cautions import steps_of
 from .errors import ConvergenceWarning, InputError, OptionError, check_whole
@@ -183,8 +183,12 @@ def _spacing_of(image: Image, options: PottsOptions) -> tuple[float, ...] | None
     return None if spacing is None or len(set(spacing)) == 1 else tuple(spacing)
 
 
-def segmentation_of(posterior: Posterior, *, foreground: tuple[int, ...]) -> Segmentation:
+def segmentation_of(
+    posterior: Posterior, *, foreground: tuple[int, ...], label_draws: NDArray[np.uint8] | None = None
+) -> Segmentation:
     """What the posterior of labels that hang together says of its picture, the pixels at their levels.
+
+    ``label_draws`` are those that were kept of the last draws, if any.
 
     Raises
     ------
@@ -198,7 +202,7 @@ def segmentation_of(posterior: Posterior, *, foreground: tuple[int, ...]) -> Seg
     if (pixels == np.clip(np.rint(pixels), 0, 65535)).all():
         pixels = pixels.astype(np.uint8 if pixels.max() <= 255 else np.uint16)
     known, notes = posterior.options, [REBUILT]
-    if known.get("keep_labels") is not None:
+    if known.get("keep_labels") is not None and label_draws is None:
         notes.append("label draws were kept but are not carried on; there are no components and boundaries")
     image = Image(
         pixels,
@@ -212,7 +216,7 @@ def segmentation_of(posterior: Posterior, *, foreground: tuple[int, ...]) -> Seg
         offset=known.get("offset", 0.0),
     )
     asked = dict(known) | {"spatial": asdict(held.options)}
-    return Segmentation(image, image, levels, posterior, foreground, asked, held.probabilities())
+    return Segmentation(image, image, levels, posterior, foreground, asked, held.probabilities(), label_draws)
 
 
 def foreground_labels(foreground: Foreground, n_classes: int) -> tuple[int, ...]:

@@ -1,11 +1,14 @@
 """Label draws of a run that goes on: they are of the added draws, and tell so."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from segmix_cli.main import run
+from tifffile import TiffFile
 
 from segmix import Posterior, Segmentation, segment
 from segmix.errors import OptionError
@@ -102,3 +105,37 @@ def test_strangers_have_none(pixels: NDArray[np.uint8]) -> None:
     alone = segment(pixels, draws=20, until_converged=False, rng=1)
     with pytest.raises(OptionError, match="keep_labels is of labels that hang together, got 2; segment with"):
         alone.extend(20, keep_labels=2)
+
+
+def test_the_command_keeps_labels_of_added_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    simulate = ["simulate", "potts", "--shape", "40,44", "--beta", "0.7", "--seed", "1", "-o", "f.png"]
+    assert run(simulate) == 0
+    short = [
+        "--draws",
+        "40",
+        "--tune",
+        "20",
+        "--chains",
+        "2",
+        "--exactly",
+        "--allow-unconverged",
+        "--seed",
+        "1",
+    ]
+    assert run(["segment", "f.png", "--spatial", *short, "-o", "a"]) == 0
+    more = ["continue", "a/f/posterior.nc", "--draws", "60", "--allow-unconverged"]
+    assert run([*more, "--keep-labels", "10", "-o", "b"]) == 0
+    with TiffFile("b/f/label_draws.tif") as file:
+        kept = file.asarray()
+    assert kept.shape == (10, 40, 44)
+    whole = segment("f.png", spatial=True, draws=40, tune=20, chains=2, until_converged=False, rng=1)
+    np.testing.assert_array_equal(kept, whole.extend(60, keep_labels=10).label_draws)
+    shapes = json.loads(Path("b/f/summary.json").read_text())["shapes"]
+    assert shapes["label_draws"] == 10
+    capsys.readouterr()
+    assert run([*more, "--keep-labels", "1000", "-o", "c"]) == 2
+    assert "keep_labels" in capsys.readouterr().err
+    assert not Path("c").exists()

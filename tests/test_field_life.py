@@ -188,7 +188,7 @@ def test_a_moment_that_has_passed_cannot_be_written(monkeypatch: pytest.MonkeyPa
 
 def test_the_search_for_weights_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     """With no draws and no run to keep, but ever more sweeps; that somebody hears changes nothing."""
-    monkeypatch.setattr("segmix.potts.anchors.SECONDS", 0.0)
+    monkeypatch.setattr("segmix.potts.telling.SECONDS", 0.0)
     monkeypatch.setattr("segmix.potts.running.PIECE", 40 * 20 * 21)
     sweeps, told = list[int](), list[tuple[int, int]]()
 
