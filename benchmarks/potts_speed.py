@@ -19,10 +19,11 @@ from segmix.imaging.image import as_image
 from segmix.imaging.levels import count_levels
 from segmix.potts.beginning import find_beginning
 from segmix.potts.chains import FieldChain, class_shares, pose
+from segmix.potts.external import ExternalField, fit_constant
 
 NOTE = """\
-Medians of 7 runs. The joint sampler draws labels, means, sds and beta, and adds up the pixels' probabilities
-in every fourth sweep. bayesImageS (R), which does the like, was measured at 7 to 12 million.
+Medians of 7 runs. The joint sampler draws labels, means, sds, beta and, up to K = 3, the prior's weights, and
+adds up the pixels' probabilities in every fourth sweep. bayesImageS (R), which does the like, was measured at 7 to 12 million.
 Tried for more, K = 2, of 0.62 ns a pixel: the generator takes 0.18, look-ups 0.17, neighbors 0.1, the rest
 is comparing and storing. Vector gathers (vpgatherdd on 32-bit tables) make 6,600 M look-ups a second, single
 loads 5,800 M: 3 % of a sweep, not taken. To keep counts up to date by the labels that change (15 % of a noisy
@@ -65,12 +66,26 @@ def picture(case: Case) -> NDArray[Any]:
     return np.clip(np.rint(exact), 0, top).astype(case.dtype)
 
 
+def some_constant(problem: Any) -> ExternalField:
+    """A constant of weights of the right form and cost, of numbers made up; its search is not timed here."""
+    lattice, d = problem.sweeps.lattice, problem.n_classes
+    rng = np.random.default_rng(1)
+    anchors = np.append(np.zeros(d - 1), 0.5) + 0.1 * rng.standard_normal((4 * d, d))
+    center = np.append(np.full(d - 1, lattice.n_pixels / d), lattice.n_pairs / 2)
+    fields = [rng.normal(center, np.sqrt(center), (40, d)) for _ in anchors]
+    return fit_constant(
+        anchors, fields, 1e-3 * np.eye(d), n_pixels=float(lattice.n_pixels), n_pairs=lattice.n_pairs
+    )
+
+
 def chain_of(case: Case, number: int = 0, problem: Any = None) -> FieldChain:
     """A chain that has settled a little; beta is inferred where the table has the kind of lattice."""
     if problem is None:
         levels = count_levels(as_image(picture(case)))
         options = PottsOptions(beta="infer" if case.n_classes < 4 else 0.8)
         problem = pose(levels, n_classes=case.n_classes, priors=Priors(), options=options, seed=1)
+        if case.n_classes < 4:
+            problem = problem._replace(external=some_constant(problem))
     chain = FieldChain(problem, find_beginning(problem, seed=1), seed=1, number=number)
     chain.watch_pixels()
     chain.run(4)

@@ -197,7 +197,7 @@ def test_the_search_for_weights_is_told_of(monkeypatch: pytest.MonkeyPatch) -> N
         if done:
             assert so_far().n_draws == done
             return
-        with pytest.raises(OutputError, match="the constant of weights is still searched for") as caught:
+        with pytest.raises(OutputError, match="the constant of the prior is still searched for") as caught:
             so_far()
         assert isinstance(caught.value, UnreadyError)
         sweeps.append(caught.value.sweeps)
