@@ -23,7 +23,8 @@ from segmix.potts.external import ExternalField, fit_constant
 
 NOTE = """\
 Medians of 7 runs. The joint sampler draws labels, means, sds, beta and, up to K = 3, the prior's weights, and
-adds up the pixels' probabilities in every fourth sweep. bayesImageS (R), which does the like, was measured at 7 to 12 million.
+adds up the pixels' probabilities in every fourth sweep. bayesImageS (R), which does the like, was measured at
+7 to 12 million.
 Tried for more, K = 2, of 0.62 ns a pixel: the generator takes 0.18, look-ups 0.17, neighbors 0.1, the rest
 is comparing and storing. Vector gathers (vpgatherdd on 32-bit tables) make 6,600 M look-ups a second, single
 loads 5,800 M: 3 % of a sweep, not taken. To keep counts up to date by the labels that change (15 % of a noisy
