@@ -19,8 +19,8 @@ ABOVE = 1.02
 NOTE = """\
 Sums over 4 fields of 256 x 256. *True parameters*: the plain Gibbs sampler's labels, 1,000 sweeps after 200.
 The ratio's error is that of the paired differences over fields. At beta 1 one class has 95 % of the pixels,
-and the other is single pixels among them; 1 sd apart, two like classes that hardly hang together explain such a
-picture nearly as well."""
+and the other is single pixels among them; 1 sd apart, two like classes that hardly hang together explain such
+a picture nearly as well."""
 
 
 class Case(NamedTuple):

@@ -32,7 +32,7 @@ def score(
     foreground: Annotated[
         int | None,
         typer.Option(
-            min=0, max=15, metavar="CLASS", help="The true class that is matched first, by its IoU."
+            min=0, max=15, metavar="CLASS", help="The true class matched first, or that the mask shows."
         ),
     ] = None,
     mask: Annotated[
@@ -64,7 +64,7 @@ def score(
     from .failures import exit_on_failure
 
     console = Console()
-    with exit_on_failure(console, source=found, debug=debug):
+    with exit_on_failure(console, source=f"{found} against {truth}", debug=debug):
         from .scores import run_score
 
         run_score(

@@ -58,6 +58,7 @@ def format_score(known: Score) -> str:
     lines += [
         f"{k:5d}  {labels[k]:5d}  {known.iou[k]:6.4f}  {known.dice[k]:6.4f}  {known.boundary_f[k]:10.4f}"
         for k in range(known.n_classes)
+        if known.iou[k] < 1 or known.boundary_f[k] == known.boundary_f[k]  # a class that is there
     ]
     split, merged = known.variation_of_information
     lines += [

@@ -71,7 +71,9 @@ def extend_keeping(
     check_keeping(keep_labels, n_pixels=int(np.prod(state.shape)), n_draws=n_draws)
     labels = np.empty((int(keep_labels), *state.shape), np.uint8)
     longer = extend(posterior, draws, watch, labels)
-    return replace(longer, options={**posterior.options, "keep_labels": len(labels)}), labels
+    return replace(
+        longer, options={**posterior.options, "keep_labels": len(labels), "labels_after": posterior.n_draws}
+    ), labels
 
 
 def _check_unchanged(posterior: Posterior, target: Target) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError, OptionError, check_whole
+from .errors import InputError, OptionError, as_float, check_whole
 
 Array = NDArray[np.float64]
 Labels = NDArray[Any]
@@ -50,7 +50,7 @@ def contingency(truth: Labels, labels: Labels, n_classes: int) -> NDArray[np.int
         raise InputError(
             f"labels must have the truth's shape {truth.shape}, got {labels.shape}; crop or resize one"
         )
-    code = truth.astype(np.intp).ravel() * n_classes + labels.ravel()
+    code = truth.astype(np.intp).ravel() * n_classes + labels.astype(np.intp).ravel()
     table: NDArray[np.int64] = np.bincount(code, minlength=n_classes**2).reshape(n_classes, n_classes)
     return table
 
@@ -65,7 +65,7 @@ def _classes(name: str, values: Labels, n_classes: int) -> Labels:
     if values.min() < 0 or values.max() >= n_classes:
         raise InputError(
             f"{name} must be 0 to {n_classes - 1}, got {values.min()} to {values.max()}; number the classes "
-            "from 0, or leave pixels out that are of none"
+            "from 0, or name the number that is none (ignore=, --ignore)"
         )
     return values
 
@@ -162,7 +162,7 @@ def boundary_f(
     inside = np.ones(np.shape(truth), bool) if domain is None else np.asarray(domain, bool)
     if tolerance is None:
         tolerance = max(1.0, TOLERANCE * float(np.linalg.norm(np.shape(truth))))
-    if not tolerance >= 0:
+    if not 0 <= as_float(tolerance) < np.inf:
         raise OptionError(f"tolerance must be 0 pixels or more, got {tolerance!r}; give for example 2")
     scores = np.full(n_classes, np.nan)
     for k in range(n_classes):
@@ -196,12 +196,13 @@ def brier(truth: Labels, probabilities: Array) -> float:
     ``probabilities`` are (n_classes, n), truth (n,). Brier 1950, Monthly Weather Review 78, 1.
     """
     own = _of_truth(truth, probabilities)
-    return float(((probabilities**2).sum(axis=0) - 2 * own + 1).mean() / 2)
+    squares = np.einsum("kn,kn->n", probabilities, probabilities)
+    return float((squares - 2 * own + 1).mean(dtype=np.float64) / 2)
 
 
 def log_loss(truth: Labels, probabilities: Array) -> float:
     """Mean of -log p of the true class, in nats; no p counts as less than 1.2e-7, what float32 resolves."""
-    return float(-np.log(np.maximum(_of_truth(truth, probabilities), LEAST)).mean())
+    return float(-np.log(np.maximum(_of_truth(truth, probabilities), LEAST)).mean(dtype=np.float64))
 
 
 def _of_truth(truth: Labels, probabilities: Array) -> Array:

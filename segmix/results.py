@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError, OptionError
-from .imaging.guard import MAX_PIXELS, open_regular, shown
+from .errors import InputError, OptionError, SegmixError, check_whole
+from .imaging.guard import MAX_PIXELS, one_line, open_regular, shown
 from .imaging.intensity import LUMINANCE
+from .samples import MAX_CLASSES
 from .targets import SUMMARY
 
 UNLABELED = 255
@@ -32,9 +33,11 @@ class Found(NamedTuple):
                 f"probabilities must be floats (n_classes, {', '.join(map(str, self.labels.shape))}), got "
                 f"{probabilities.dtype} {probabilities.shape}; give p of every class"
             )
-        known = np.isfinite(probabilities).all(axis=0)
-        held = probabilities[:, known]
-        if held.size and not (held.min() >= 0 and np.abs(held.sum(axis=0) - 1).max() < 1e-3):
+        with np.errstate(invalid="ignore"):
+            total = probabilities.sum(axis=0)
+            known = np.isfinite(total)
+            right = (np.abs(total - 1) < 1e-3) & (probabilities.min(axis=0) >= 0)
+        if not right[known].all():
             raise InputError(
                 "probabilities must be 0 or more and sum to 1 in every pixel, got others; normalize them"
             )
@@ -43,7 +46,10 @@ class Found(NamedTuple):
     def as_mask(self) -> "Found":
         """The foreground against the rest, labels 1 and 0."""
         if not self.foreground:
-            raise OptionError("mask is of a segmentation or a folder of results, whose foreground is known")
+            raise OptionError(
+                "mask (--mask) is of a segmentation or a folder of results, whose foreground is known; leave "
+                "it out"
+            )
         chosen = list(self.foreground)
         if self.probabilities is None:
             return Found(np.isin(self.labels, chosen).astype(np.uint8), None, (1,), self.inside)
@@ -62,36 +68,58 @@ def read_found(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     if not os.path.isdir(path):
         labels = unmasked(read_labels(path, max_pixels=max_pixels))
         return Found(labels, None, (), labels != UNLABELED)
-    folder = Path(path)
-    summary = _summary(path)
-    try:
-        shape = tuple(int(n) for n in summary["image"]["shape"])
-        n_classes, foreground = summary["model"]["n_classes"], tuple(summary["model"]["foreground"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{shown(path)}: its {SUMMARY} is not of a segmented picture ({error!r})") from None
-    planes = 1 if len(shape) == 2 else shape[0]
-    name = "labels.png" if len(shape) == 2 else "labels.tif"
-    labels = _pages(folder / name, planes, max_pixels).reshape(shape)
-    p = _pages(folder / "probabilities.tif", n_classes * planes, max_pixels).reshape(n_classes, *shape)
-    return Found(labels, None, foreground, np.ones(shape, bool)).with_probabilities(p)
+    folder, facts = Path(path), _facts(path)
+    n_planes = int(np.prod(facts.shape[:-2]))
+    if n_planes * facts.shape[-2] * facts.shape[-1] > max_pixels:
+        raise InputError(
+            f"{shown(path)}: its {SUMMARY} claims {' x '.join(map(str, facts.shape))} pixels, above the "
+            f"limit of {max_pixels}; allow more (max_pixels=, --max-pixels)"
+        )
+    name = "labels.png" if len(facts.shape) == 2 else "labels.tif"
+    labels = _pages(folder / name, n_planes, facts.shape[-2:], "iu").reshape(facts.shape)
+    pages = _pages(folder / "probabilities.tif", facts.n_classes * n_planes, facts.shape[-2:], "f")
+    p = pages.reshape(facts.n_classes, *facts.shape)
+    return Found(labels, None, facts.foreground, np.ones(facts.shape, bool)).with_probabilities(p)
 
 
-def _summary(folder: str | os.PathLike[str]) -> Any:
+class _Facts(NamedTuple):
+    """What a folder's summary says of its picture."""
+
+    shape: tuple[int, ...]
+    n_classes: int
+    foreground: tuple[int, ...]
+
+
+def _facts(folder: str | os.PathLike[str]) -> _Facts:
     try:
         with open_regular(Path(folder, SUMMARY)) as file:
-            return json.loads(file.read(MAX_SUMMARY))
-    except (InputError, ValueError) as error:
+            summary = json.loads(file.read(MAX_SUMMARY))
+        model, sides = summary["model"], list(summary["image"]["shape"])
+        shape = tuple(check_whole("side", n, 1) for n in sides)
+        n_classes = check_whole("n_classes", model["n_classes"], 1, MAX_CLASSES)
+        foreground = tuple(check_whole("label", k, 0, n_classes - 1) for k in list(model["foreground"]))
+        if len(shape) not in (2, 3) or len(set(foreground)) != len(foreground):
+            raise ValueError("shape or foreground")
+    except (SegmixError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(
-            f"{shown(folder)}: is no folder of results ({SUMMARY}: {error}); give that of a picture"
+            f"{shown(folder)}: is no folder of a segmented picture's results ({SUMMARY}: {one_line(error)}); "
+            "give one that segmix segment wrote"
         ) from None
+    return _Facts(shape, n_classes, foreground)
 
 
-def _pages(path: Path, n: int, max_pixels: int) -> NDArray[Any]:
-    """All pages of a picture, (n, rows, cols)."""
+def _pages(path: Path, n: int, shape: tuple[int, ...], kinds: str) -> NDArray[Any]:
+    """All pages of a picture of this shape and one of these kinds of numbers, (n, rows, cols)."""
     from .imaging.files import read_image
 
-    pages = range(n) if n > 1 else [None]
-    read = [read_image(path, page=page, max_pixels=max_pixels, indexes=True).pixels for page in pages]
+    read = []
+    for page in range(n) if n > 1 else [None]:
+        image = read_image(path, page=page, max_pixels=max(1, int(np.prod(shape))), indexes=True)
+        if image.shape != shape or image.pixels.dtype.kind not in kinds or LUMINANCE in image.notes:
+            raise InputError(
+                f"{shown(path)}: is not what {SUMMARY} beside it tells of; segment the picture anew"
+            )
+        read.append(image.pixels)
     return np.stack(read)
 
 
@@ -105,9 +133,20 @@ def read_labels(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -
     """
     from .imaging.files import read_image
 
-    image = read_image(path, max_pixels=max_pixels, indexes=True)
+    try:
+        image = read_image(path, max_pixels=max_pixels, indexes=True)
+    except InputError as error:
+        if "pages" in str(error):
+            raise InputError(
+                f"{shown(path)}: labels of several pages are not read from pictures; give the folder of "
+                "results, or save the volume as .npy"
+            ) from None
+        raise
     if LUMINANCE in image.notes:
-        raise InputError(f"{shown(path)}: labels must be numbers, got colors; save them gray or by a palette")
+        raise InputError(
+            f"{shown(path)}: labels must be numbers, got colors; save them gray, or as a PNG, GIF or BMP "
+            "with a palette"
+        )
     if image.pixels.dtype.kind not in "iub":
         raise InputError(
             f"{shown(path)}: labels must be whole numbers, got {image.pixels.dtype}; save them as such"

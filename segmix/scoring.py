@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -9,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import metrics
 from .errors import InputError, OptionError
+from .imaging.arrays import as_numbers
 from .imaging.guard import MAX_PIXELS
+from .imaging.image import check_domain
 from .results import UNLABELED, Found, read_found, read_labels, unmasked
 from .samples import MAX_CLASSES
 from .segmentation import Segmentation
@@ -98,7 +101,8 @@ def score(
     domain : array of bool, optional
         Which pixels count, beside those that have a truth and a label.
     foreground : int, optional
-        The true class whose best label is matched first.
+        The true class whose best label is matched first; with ``mask`` the one that the mask shows, 1 if it
+        is not named.
     mask : bool
         Whether the foreground's mask is scored, and not the labels; of segmentations and folders.
     match : bool
@@ -125,18 +129,37 @@ def score(
     >>> score(result, phantom.truth).accuracy > 0.9
     True
     """
+    if not match and foreground is not None:
+        raise OptionError(
+            "foreground (--foreground) is of the matching; leave out it or match=False (--no-match)"
+        )
     known = _found(found, probabilities, mask=mask, max_pixels=max_pixels)
     true, inside = _truth(truth, ignore, max_pixels)
-    for name, array in (("labels", known.labels), ("domain", domain)):
-        if array is not None and np.shape(array) != true.shape:
-            raise InputError(
-                f"{name} must have the truth's shape {true.shape}, got {np.shape(array)}; crop or resize one"
-            )
+    if known.labels.shape != true.shape:
+        raise InputError(
+            f"labels must have the truth's shape {true.shape}, got {known.labels.shape}; crop or resize one"
+        )
     inside &= known.inside
-    inside &= True if domain is None else np.asarray(domain, bool)
+    if domain is not None:
+        domain = np.ma.filled(domain, False) if np.ma.isMaskedArray(domain) else np.asarray(domain)
+        check_domain(domain, true.shape)
+        inside &= domain
     if not inside.any():
         raise InputError("no pixel has both a truth and a label; check the truth and the domain")
+    if mask:
+        true, foreground = _as_two(true, inside, foreground), None
     return _score(known, true, inside, foreground=foreground, match=match, tolerance=tolerance)
+
+
+def _as_two(true: NDArray[Any], inside: NDArray[np.bool_], foreground: int | None) -> NDArray[Any]:
+    """The truth for a mask: one of its classes against the rest, where it has more than two."""
+    if foreground is None and true[inside].max() > 1:
+        raise OptionError(
+            f"mask (--mask) has two classes and the truth {true[inside].max() + 1}; name the one that the "
+            "mask shows (foreground=, --foreground)"
+        )
+    is_shown: NDArray[np.bool_] = true == (1 if foreground is None else foreground)
+    return is_shown.astype(np.uint8)
 
 
 def _found(found: Any, probabilities: ArrayLike | None, *, mask: bool, max_pixels: int) -> Found:
@@ -149,7 +172,10 @@ def _found(found: Any, probabilities: ArrayLike | None, *, mask: bool, max_pixel
         known = read_found(found, max_pixels=max_pixels)
     else:
         labels = unmasked(_whole("labels", found))
-        known = Found(labels, None, (), labels != UNLABELED)
+        inside = labels != UNLABELED
+        if np.ma.isMaskedArray(found):
+            inside &= ~np.ma.getmaskarray(found)
+        known = Found(labels, None, (), inside)
     if probabilities is not None:
         known = known.with_probabilities(np.asarray(probabilities))
     return known.as_mask() if mask else known
@@ -157,20 +183,26 @@ def _found(found: Any, probabilities: ArrayLike | None, *, mask: bool, max_pixel
 
 def _truth(truth: Any, ignore: Ignore, max_pixels: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """The true classes, and which pixels have one."""
-    if ignore not in ("auto", None) and (not isinstance(ignore, int) or isinstance(ignore, bool)):
+    if not (
+        isinstance(ignore, str | None) or (isinstance(ignore, Integral) and not isinstance(ignore, bool))
+    ):
+        raise OptionError(f'ignore must be "auto", None or a whole number, got {ignore!r}; give one')
+    if isinstance(ignore, str) and ignore != "auto":
         raise OptionError(f'ignore must be "auto", None or a whole number, got {ignore!r}; give one')
     if isinstance(truth, str | os.PathLike):
         stored = read_labels(truth, max_pixels=max_pixels)
     else:
         stored = _whole("truth", truth)
-    classes = stored if ignore == UNLABELED else unmasked(stored)
-    if ignore == "auto":
-        return classes, classes != UNLABELED
-    return classes, np.ones(stored.shape, bool) if ignore is None else stored != ignore
+    none: Any = ignore
+    classes = stored if none == UNLABELED else unmasked(stored)
+    inside = classes != UNLABELED if none == "auto" else np.ones(stored.shape, bool)
+    if isinstance(ignore, Integral):
+        inside = stored != none
+    return classes, np.asarray(inside & ~np.ma.getmaskarray(truth)) if np.ma.isMaskedArray(truth) else inside
 
 
 def _whole(name: str, values: Any) -> NDArray[Any]:
-    array = np.asarray(values)
+    array = as_numbers(values, name)
     if array.dtype.kind not in "iub":
         raise InputError(
             f"{name} must be whole numbers or bool, got {array.dtype}; give labels (argmax of probabilities)"
@@ -207,23 +239,31 @@ def _score(
     )
     if known.probabilities is None:
         return result
-    p = np.zeros((n_classes, result.n_pixels))
-    p[matching[: len(known.probabilities)]] = known.probabilities[:, inside]
-    own = true[inside]
+    order = np.argsort(matching)  # the label of each class
+    return _with_probabilities(result, true[inside], known.probabilities[:, inside], order)
+
+
+def _with_probabilities(result: Score, true: NDArray[Any], p: NDArray[Any], order: NDArray[np.intp]) -> Score:
+    """The same with the metrics of probabilities (n_labels, n), classes that no label stands for having 0."""
+    missing = np.zeros((len(order) - len(p), p.shape[1]), p.dtype)
+    if len(missing) or (order != np.arange(len(order))).any():
+        p = np.concatenate([p, missing])[order]
     return result._replace(
-        brier=metrics.brier(own, p),
-        log_loss=metrics.log_loss(own, p),
-        calibration=metrics.calibration(own, p),
+        brier=metrics.brier(true, p),
+        log_loss=metrics.log_loss(true, p),
+        calibration=metrics.calibration(true, p),
     )
 
 
 def _count_classes(true: NDArray[Any], known: Found, inside: NDArray[np.bool_]) -> int:
     """How many classes truth and labels have together."""
-    least = 2 if known.probabilities is None else len(known.probabilities)
-    highest = int(max(true.max(), known.labels[inside].max()))
-    if highest >= MAX_CLASSES:
-        raise InputError(
-            f"truth and labels must be classes 0 to {MAX_CLASSES - 1}, got numbers up to {highest}; give "
-            "labels, and name the number that is no class (ignore=, --ignore)"
-        )
-    return max(least, highest + 1)
+    highest = {"truth": int(true.max()), "labels": int(known.labels[inside].max())}
+    if known.probabilities is not None:
+        highest["probabilities"] = len(known.probabilities) - 1
+    for name, most in highest.items():
+        if most >= MAX_CLASSES:
+            raise InputError(
+                f"{name} must be of classes 0 to {MAX_CLASSES - 1}, got numbers up to {most}; give labels, "
+                "and name the number that is no class (ignore=, --ignore)"
+            )
+    return max(1, *highest.values()) + 1

@@ -216,6 +216,8 @@ def segmentation_of(
         offset=known.get("offset", 0.0),
     )
     asked = dict(known) | {"spatial": asdict(held.options)}
+    if label_draws is None and "keep_labels" in asked:
+        asked["keep_labels"] = None
     return Segmentation(image, image, levels, posterior, foreground, asked, held.probabilities(), label_draws)
 
 

@@ -1,6 +1,7 @@
 """`segmix.score` and `segmix score`: which pixels count, which label is which class, what is refused."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,29 @@ def test_segmentation_arrays_and_folder_agree(cells: Any) -> None:
     assert arrays.to_dict() == whole.to_dict()
     labels = score(folder / "found" / "labels.png", truth, domain=result.image.domain)
     assert labels.iou == whole.iou
-    mask = score(folder / "found", truth, mask=True)
-    assert mask.iou == whole.iou
+
+
+def test_the_mask_of_several_classes(tmp_path: Path) -> None:
+    truth = np.repeat(np.arange(3, dtype=np.uint8), 16)[None].repeat(20, axis=0)
+    noise = np.random.default_rng(1).normal(0, 9, truth.shape)
+    pixels = np.rint(60 + 60 * truth + noise).astype(np.uint8)
+    result = segment(pixels, n_classes=3, foreground=(1, 2), draws=100, chains=2, rng=1)
+    result.save(tmp_path / "found")
+    known = score(tmp_path / "found", truth > 0, mask=True)
+    assert known.accuracy == (result.mask == (truth > 0)).mean()
+    assert known.brier is not None
+    p = result.probabilities[1:].sum(axis=0)
+    assert np.isclose(known.brier, ((p - (truth > 0)) ** 2).mean(), rtol=1e-5)
+    assert score(result, truth, mask=True, foreground=2).accuracy == (result.mask == (truth == 2)).mean()
+    with pytest.raises(OptionError, match="name the one that the mask shows"):
+        score(result, truth, mask=True)
+
+
+def test_masked_pixels_do_not_count() -> None:
+    hidden = np.ma.masked_array(TRUTH, TRUTH == 0)
+    assert score(LABELS, hidden).n_pixels == 5
+    assert score(np.ma.masked_array(LABELS, LABELS == 1), TRUTH).n_pixels == 6
+    assert score(LABELS, np.where(TRUTH == 255, 0, TRUTH), ignore=np.int64(1)).n_pixels == 7
 
 
 def test_a_volume(tmp_path: Path) -> None:
@@ -97,8 +119,16 @@ def test_palettes_are_read_as_numbers(cells: Any) -> None:
     ("options", "error", "what"),
     [
         ({"found": LABELS[:2]}, InputError, "shape"),
-        ({"domain": np.zeros(TRUTH.shape, bool)}, InputError, "no pixel"),
+        ({"domain": np.zeros(TRUTH.shape, bool)}, InputError, "at least one pixel"),
         ({"domain": np.ones((2, 2), bool)}, InputError, "domain must have"),
+        ({"domain": TRUTH == 255}, InputError, "no pixel"),
+        ({"domain": np.ones(TRUTH.shape)}, InputError, "domain must be boolean"),
+        ({"foreground": 1, "match": False}, OptionError, "foreground"),
+        ({"tolerance": np.inf}, OptionError, "tolerance"),
+        ({"tolerance": "x"}, OptionError, "tolerance"),
+        ({"ignore": np.array([1, 2])}, OptionError, "ignore"),
+        ({"truth": [[1, 2], [3]]}, InputError, "truth"),
+        ({"probabilities": np.full((20, 3, 4), 0.05)}, InputError, "probabilities must be of classes"),
         ({"found": LABELS.astype(float)}, InputError, "whole numbers"),
         ({"truth": np.full(TRUTH.shape, 40)}, InputError, "classes 0 to 15"),
         ({"probabilities": np.ones((2, 3, 4))}, InputError, "sum to 1"),
@@ -139,9 +169,11 @@ def printed(call: Any, arguments: list[str], capsys: pytest.CaptureFixture[str])
     [
         (["nope.png", "truth.png"], 1, "no such file"),
         (["found", "nope.png"], 1, "no such file"),
-        ([".", "truth.png"], 1, "no folder of results"),
+        ([".", "truth.png"], 1, "no folder of a segmented picture"),
         (["found/overlay.png", "truth.png"], 1, "labels must be numbers, got colors"),
-        (["found/probabilities.tif", "truth.png"], 1, "pages"),
+        (["found/probabilities.tif", "truth.png"], 1, "labels of several pages"),
+        (["found", "truth.png", "--foreground", "1", "--no-match"], 2, "--no-match"),
+        (["found", "truth.png", "--max-pixels", "100"], 1, "above the limit of 100"),
         (["found", "truth.png", "--ignore", "x"], 2, "--ignore"),
         (["found", "truth.png", "--foreground", "9"], 2, "foreground"),
         (["found/mask.png", "truth.png", "--mask"], 2, "foreground is known"),
@@ -166,10 +198,36 @@ def test_the_command_refuses(
     assert not said.out
 
 
-def test_a_broken_folder(cells: Any, tmp_path: Path) -> None:
+SUMMARIES = (
+    *("", "{", "[]", "[" * 100_000, '{"data": {}}'),
+    *(
+        f'{{"image": {{"shape": {shape}}}, "model": {{"n_classes": {k}, "foreground": {front}}}}}'
+        for shape, k, front in (
+            ('"64"', 2, [1]), ("[96, 1e12]", 2, [1]), ("[0, 128]", 2, [1]), ("[]", 2, [1]),
+            ('["96", "128"]', 2, [1]), ("[96, 128]", "2.0", [1]), ("[96, 128]", "null", [1]),
+            ("[96, 128]", 0, [1]), ("[96, 128]", 10**9, [1]), ("[96, 128]", 2, [99]), ("[96, 128]", 2, [-1]),
+            ("[96, 128]", 2, [1, 1]), ("[96, 128]", 2, [[1]]), ("[96, 128]", 2, '"x"'),
+        )
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SUMMARIES, ids=range(len(SUMMARIES)))
+def test_a_broken_folder(text: str, cells: Any, tmp_path: Path) -> None:
+    shutil.copytree(cells[2] / "found", tmp_path / "found")
+    (tmp_path / "found" / "summary.json").write_text(text)
+    with pytest.raises(InputError, match="found: is no folder of a segmented picture's results"):
+        score(tmp_path / "found", cells[0])
+
+
+def test_a_folder_of_other_pictures(cells: Any, tmp_path: Path) -> None:
     folder = tmp_path / "found"
-    folder.mkdir()
-    for text in ("", "{", "[]", '{"image": {"shape": "x"}}', '{"data": {}}'):
-        (folder / "summary.json").write_text(text)
-        with pytest.raises(InputError, match=r"found: (is no folder of results|its summary.json)"):
-            score(folder, cells[0])
+    shutil.copytree(cells[2] / "found", folder)
+    shutil.copy(folder / "overlay.png", folder / "labels.png")
+    with pytest.raises(InputError, match="beside it tells of"):
+        score(folder, cells[0])
+    summary = json.loads((folder / "summary.json").read_text())
+    summary["image"]["shape"] = [192, 64]
+    (folder / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(InputError, match="beside it tells of"):
+        score(folder, cells[0])

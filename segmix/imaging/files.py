@@ -70,7 +70,7 @@ def read_image(
     max_pixels : int
         Largest picture to read; the header is compared with it before memory is taken.
     indexes : bool
-        Whether a palette picture gives the numbers of its colors, as labels are stored, and not the colors.
+        Whether a PNG, GIF or BMP with a palette gives the numbers of its colors, as labels are stored.
 
     Returns
     -------

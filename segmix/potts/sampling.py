@@ -174,7 +174,7 @@ def search_weights(chains: FieldChains, n: int, *, seed: int, told: Told | None 
     for number in range(MAX_ROUNDS):
         if search.is_settled and number >= ROUNDS:
             break
-        steps = chains.run(max(n // (ROUNDS + 1), LEAST))
+        steps = run(max(n // (ROUNDS + 1), LEAST))
         pieces.append(steps)
         search.follow(steps)
     search.end()
