@@ -126,8 +126,13 @@ def _entropy(p: Array) -> float:
 def match_labels(table: NDArray[np.int64], *, foreground: int | None = None) -> NDArray[np.intp]:
     """The class that each label stands for, (n_classes,): the permutation with the most pixels right.
 
-    With a ``foreground`` the label of largest IoU with that class stands for it, and the others are matched
-    among themselves.
+    With a ``foreground`` the label of largest IoU with that class stands for it, if the class is there, and
+    the others are matched among themselves. ``table`` is (n_classes, n_classes), see ``contingency``.
+
+    Raises
+    ------
+    OptionError
+        If ``foreground`` is no class.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -136,6 +141,7 @@ def match_labels(table: NDArray[np.int64], *, foreground: int | None = None) -> 
     matching = np.zeros(n, np.intp)
     if foreground is not None:
         check_whole("foreground", foreground, 0, n - 1)
+    if foreground is not None and table[foreground].any():
         either = table[foreground].sum() + table.sum(axis=0) - table[foreground]
         best = int((table[foreground] / np.maximum(either, 1)).argmax())
         matching[best] = foreground

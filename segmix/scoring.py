@@ -104,7 +104,7 @@ def score(
         The true class whose best label is matched first; with ``mask`` the one that the mask shows, 1 if it
         is not named.
     mask : bool
-        Whether the foreground's mask is scored, and not the labels; of segmentations and folders.
+        Whether the foreground's mask is scored, unmatched, and not the labels; of segmentations and folders.
     match : bool
         Whether labels are matched to classes (see ``metrics.match_labels``), or are the classes.
     ignore : int, None or "auto"
@@ -146,8 +146,8 @@ def score(
         inside &= domain
     if not inside.any():
         raise InputError("no pixel has both a truth and a label; check the truth and the domain")
-    if mask:
-        true, foreground = _as_two(true, inside, foreground), None
+    if mask:  # whose classes are known
+        true, foreground, match = _as_two(true, inside, foreground), None, False
     return _score(known, true, inside, foreground=foreground, match=match, tolerance=tolerance)
 
 

@@ -51,13 +51,17 @@ def test_fields_of_rods_agree_as_they_must(lattice: Lattice, n_classes: int) -> 
 
 
 def test_what_is_compact() -> None:
-    ones, few = np.ones((120, 120), bool), np.random.default_rng(1).random((120, 120)) > 0.05
-    disk = np.hypot(*np.indices((120, 120)) - 60) < 50
-    for domain, compact in ((None, True), (ones, True), (disk, True), (few, False), (rows(120), False)):
-        lattice = Lattice((120, 120), domain=domain)
+    ones, few = np.ones((220, 220), bool), np.random.default_rng(1).random((220, 220)) > 0.05
+    disk = np.hypot(*np.indices((220, 220)) - 110) < 100
+    for domain, compact in ((None, True), (ones, True), (disk, True), (few, False), (rows(220), False)):
+        lattice = Lattice((220, 220), domain=domain)
         assert is_compact(lattice) == compact
         assert is_rough(lattice) != compact
+    for connectivity in (1, 2, 3):
+        assert is_compact(Lattice((30, 30, 30), connectivity))
     assert not is_compact(Lattice((1, 2000)))
+    assert not is_compact(Lattice((20, 2000)))
+    assert is_rough(Lattice((32, 32)))  # so small that corners show
     assert is_rough(Lattice((12, 30, 30)))
     assert is_rough(Lattice((60, 60), spacing=(1.0, 2.0)))
     assert not is_rough(Lattice((20, 20), domain=rows(20)))  # simulated whole anyway
@@ -129,6 +133,8 @@ CASES: dict[str, tuple[tuple[int, ...], float, dict[str, Any]]] = {
     "a thin volume": ((1, 40, 40), 0.8, {}),
     "a thin volume, 26 neighbors": ((1, 40, 40), 0.25, {"connectivity": 3}),
     "a volume near order": ((14, 14, 14), 0.46, {}),
+    "a strip where order sets in": ((7, 147), 0.88, {}),
+    "a volume of no coupling": ((14, 14, 14), 0.0, {}),
 }
 
 

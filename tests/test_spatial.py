@@ -25,7 +25,7 @@ from segmix.potts.normalizer import (
     simulate_agreements,
     tabulated_normalizer,
 )
-from segmix.potts.pseudo import PseudoLikelihood
+from segmix.potts.pseudo import PseudoLikelihood, join_shares, joined_levels
 from segmix.potts.states import number_states
 from segmix.potts.sweeps import Sweeps
 
@@ -505,3 +505,28 @@ def test_every_kind_in_the_table_is_sound() -> None:
 def test_naive_agreements_of_one_color() -> None:
     lattice = Lattice((4, 5), connectivity=2)
     assert naive.agreements(lattice, np.zeros((4, 5), int)) == lattice.n_pairs
+
+
+def test_many_levels_are_joined_for_pseudo_likelihood() -> None:
+    """Neighboring ones, with the mean of their normalized shares; about the same likelihood."""
+    rng = np.random.default_rng(2)
+    assert joined_levels(200).tolist() == list(range(200))
+    assert np.bincount(joined_levels(4000)).max() == 16
+    values = np.sort(rng.normal(np.repeat([0, 4], 2000), 1.5))
+    shares = np.exp(-((values[:, None] - [0, 4]) ** 2) / 4.5)
+    lattice = Lattice((80, 50))
+    labels = simulate_potts(lattice.shape, beta=0.8, rng=1)
+    order = np.argsort(np.argsort(rng.normal(4.0 * labels, 1.5).ravel()))
+    sweeps, states = (
+        Sweeps(lattice, order.reshape(80, 50).astype(np.uint16), 4000, 2),
+        number_states(lattice, 2),
+    )
+    assert states is not None
+    planes, betas = sweeps.lay_out(labels), np.linspace(0.2, 1.6, 8)
+    ours = PseudoLikelihood(states.agreements, 2.0)
+    whole = ours.log_density(betas, sweeps.count_states(planes, states), shares)
+    joined = join_shares(shares, np.ones(4000, np.int64))
+    counts = sweeps.count_states(planes, states, joined_levels(4000))
+    assert counts.shape == (256, 9)
+    rough = ours.log_density(betas, counts, joined)
+    np.testing.assert_allclose(rough - rough[0], whole - whole[0], rtol=0.02)

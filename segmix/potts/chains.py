@@ -23,7 +23,7 @@ from .lattice import OUTSIDE, Lattice
 from .normalizer import Normalizer, highest_beta, normalizer_of
 from .options import PottsOptions
 from .philox import keys_of
-from .pseudo import PseudoLikelihood
+from .pseudo import PseudoLikelihood, join_shares, joined_levels
 from .states import States, number_states
 from .sweeps import UNSEEN, Planes, Sweeps
 
@@ -213,8 +213,9 @@ class FieldChain:
             self.beta = problem.normalizer.draw_beta(agreements, self.beta, rng=self.rng)
         elif problem.pseudo is not None:
             likelihood, states = problem.pseudo
-            by_state = problem.sweeps.count_states(self.labels, states)
-            shares = class_shares(problem.target, self.means, self.stds)
+            together = joined_levels(len(counts))
+            by_state = problem.sweeps.count_states(self.labels, states, together)
+            shares = join_shares(class_shares(problem.target, self.means, self.stds), counts.sum(axis=1))
             self.beta = likelihood.draw_beta(by_state, shares, self.beta, rng=self.rng)
         most = problem.sweeps.lattice.n_pairs
         share = agreements / most if most else 1.0

@@ -66,9 +66,13 @@ def count_states(
     base: Any,
     strides: NDArray[Any],
     state_of: Halves,
+    joined: NDArray[np.intp],
     counts: NDArray[np.int64],
 ) -> None:
-    """Add to ``counts`` (n_levels, n_states) how many pixels of each level have neighbors of each state."""
+    """Add to ``counts`` (n, n_states) how many pixels of each joined level have neighbors of each state.
+
+    ``joined`` (n_levels,) tells which joined level a level is in.
+    """
     sums = np.empty(grid.width, strides.dtype)
     for p in range(labels.shape[0]):
         for first in grid.rows:
@@ -77,4 +81,4 @@ def count_states(
             for i in range(grid.width):
                 if z[i] != OUTSIDE:
                     state = state_of[sums[i]] if state_of.size else sums[i]
-                    counts[code[i], state] += 1
+                    counts[joined[code[i]], state] += 1

@@ -22,6 +22,9 @@ from .telling import Told, run_told, seldom
 
 Array = NDArray[np.float64]
 
+LARGER = (
+    20_000  # pixels, below which corners and what is as long as the lattice show near where order sets in
+)
 N_NODES = 13
 FEWEST, MOST = 100, 400  # fields at each
 N_UPDATES = 4_000_000  # of single pixels, that are worth more than the fewest fields
@@ -30,6 +33,8 @@ WIDTH = (
     6.0  # sds of beta, of its conditional or over the chains, between the middle and the ends of the nodes
 )
 INSIDE = 0.5  # of that, within which chains must stay
+TOO_WIDE = 3.0  # times
+FAR = 8.0  # errors between fields from order and from disorder, from which they are told to differ
 NEAR = 0.15  # of where order sets in, where fields from order and from disorder are both asked
 TINY = 1e-9  # agreements
 ROUNDS, MAX_ROUNDS, LEAST = 3, 12, 40  # of so many steps each, at least
@@ -38,9 +43,8 @@ SOURCE = "fields simulated on this lattice"
 
 def is_rough(lattice: Lattice) -> bool:
     """Whether a normalizer of other lattices is too rough for this one."""
-    return lattice.n_pixels >= LARGE and (
-        lattice.ndim == 3 or lattice.spacing is not None or not is_compact(lattice)
-    )
+    other = lattice.ndim == 3 or lattice.spacing is not None or not is_compact(lattice)
+    return lattice.n_pixels >= LARGE and (other or lattice.n_pixels < LARGER)
 
 
 def settle(chains: FieldChains, n: int, *, seed: int, told: Told | None = None) -> list[Steps]:
@@ -51,6 +55,8 @@ def settle(chains: FieldChains, n: int, *, seed: int, told: Told | None = None) 
         pieces.append(run_told(chains, max(n // ROUNDS, LEAST), tell))
         if search.follow(pieces[-1]):
             break
+    else:
+        search.give_up()
     chains.problem = chains.chains[0].problem
     return pieces
 
@@ -72,38 +78,53 @@ class LocalSearch:
         self.simulate = Simulation(problem.sweeps, seed=seed)
         self.rough = _as_far_as(highest_beta(problem.sweeps.lattice, problem.n_classes), problem.normalizer)
         self.known = np.zeros((3, 0))  # betas, E[S] and errors, simulated so far
-        self.window: tuple[float, float] | None = None
+        self.window: tuple[float, float] | None = None  # its middle and half width, also beyond the prior
 
     def follow(self, steps: Steps) -> bool:
         """Whether the chains' last steps stayed where E[S] is known; if not, simulate it there."""
         assert steps.beta is not None
         betas = steps.beta[:, steps.beta.shape[1] // 2 :]
-        low, high = np.quantile(betas, (0.01, 0.99))
-        if self.window is not None:
-            middle, half = sum(self.window) / 2, INSIDE * (self.window[1] - self.window[0]) / 2
-            if middle - half <= low and high <= middle + half:
-                return True
-        self.window = self._window(float(betas.mean()), float(betas.std()))
-        nodes = np.linspace(*self.window, N_NODES)
+        if self._holds(betas):
+            return True
+        least, most = self.rough.betas[[0, -1]]
+        middle, half = self.window = float(betas.mean()), self._half_width(betas)
+        nodes = np.linspace(max(least, middle - half), min(most, middle + half), N_NODES)
         apart = (nodes[1] - nodes[0]) / 2
         others = (self.known[0] < nodes[0] - apart) | (self.known[0] > nodes[-1] + apart)
         found = np.concatenate([self.known[:, others], [nodes, *self.simulate(nodes)]], axis=1)
         self.known = found[:, np.argsort(found[0])]
-        normalizer = joined(self.rough, *self.known)
-        for chain in self.chains:
-            chain.problem = chain.problem._replace(normalizer=normalizer)
+        self._set(joined(self.rough, *self.known, source=SOURCE + self.simulate.doubt))
         return False
 
-    def _window(self, middle: float, spread: float) -> tuple[float, float]:
-        """WIDTH sds about the middle, within the prior."""
-        low, high = float(self.rough.betas[0]), float(self.rough.betas[-1])
-        step = (high - low) / 1000
+    def give_up(self) -> None:
+        """Say that chains went on and on to where E[S] was not simulated."""
         normalizer = self.chains[0].problem.normalizer
         assert normalizer is not None
-        about = np.clip([middle - step, middle + step], low, float(normalizer.betas[-1]))
-        slope = np.ptp(normalizer.mean_agreements(about)) / max(float(np.ptp(about)), 1e-300)
-        half = WIDTH * max(spread, 1 / np.sqrt(max(float(slope), 1.0)))
-        return max(low, middle - half), min(high, middle + half)
+        self._set(replace(normalizer, source=f"{normalizer.source}; chains did not stay where they are"))
+
+    def _set(self, normalizer: Normalizer) -> None:
+        for chain in self.chains:
+            chain.problem = chain.problem._replace(normalizer=normalizer)
+
+    def _holds(self, betas: Array) -> bool:
+        """Whether chains are in the window's inner part, or at the prior's end, and it is not too wide."""
+        if self.window is None:
+            return False
+        (low, high), (middle, half) = np.quantile(betas, (0.01, 0.99)), self.window
+        least, most = self.rough.betas[[0, -1]]
+        above = middle - half <= least or middle - INSIDE * half <= low
+        below = middle + half >= most or high <= middle + INSIDE * half
+        return bool(above and below and half <= TOO_WIDE * self._half_width(betas))
+
+    def _half_width(self, betas: Array) -> float:
+        """WIDTH sds of beta: over the chains or given the labels, whichever is more."""
+        normalizer = self.chains[0].problem.normalizer
+        assert normalizer is not None
+        least, most = normalizer.betas[[0, -1]]
+        step, middle = (most - least) / 1000, float(betas.mean())
+        about = np.clip([middle - step, middle + step], least, most)
+        slope = np.ptp(normalizer.mean_agreements(about)) / max(float(np.ptp(about)), TINY)
+        return WIDTH * float(max(betas.std(), 1 / np.sqrt(max(float(slope), 1.0))))
 
 
 def _as_far_as(highest: float, rough: Normalizer) -> Normalizer:
@@ -125,6 +146,7 @@ class Simulation:
     def __init__(self, sweeps: Sweeps, *, seed: int) -> None:
         self.sweeps, self.seed, self.number, self.swept = sweeps, seed, 0, 0
         self.heard: Callable[[], None] = lambda: None
+        self.doubt = ""  # where fields from order and from disorder differ
         self.ordering = ordering_beta(sweeps.lattice, sweeps.n_classes)
 
     def __call__(self, betas: Array) -> tuple[Array, Array]:
@@ -134,7 +156,14 @@ class Simulation:
         found = np.full((2, 2, len(betas)), np.nan)
         for row, which in enumerate((np.flatnonzero(rising_ones), np.flatnonzero(falling)[::-1])):
             found[row][:, which] = self._run(betas[which], is_ordered=bool(row))
-        return np.nanmean(found[:, 0], axis=0), np.nanmax(found[:, 1], axis=0)
+        errors = np.sqrt(np.nansum(found[:, 1] ** 2, axis=0)) / np.isfinite(found[:, 1]).sum(axis=0)
+        gap = np.where(near, np.abs(found[1, 0] - found[0, 0]), 0.0)
+        differ = gap > FAR * errors
+        self.doubt = ""
+        if differ.any():
+            low, high = betas[differ][[0, -1]]
+            self.doubt = f"; those from order and from disorder differ at beta {low:.3g} to {high:.3g}"
+        return np.nanmean(found[:, 0], axis=0), np.hypot(errors, gap / 2 * differ)
 
     def _hear(self) -> None:
         self.swept += 1
@@ -158,11 +187,14 @@ class Simulation:
         return np.array(rows).reshape(-1, 2).T
 
 
-def joined(rough: Normalizer, betas: Array, means: Array, errors: Array) -> Normalizer:
+def joined(
+    rough: Normalizer, betas: Array, means: Array, errors: Array, *, source: str = SOURCE
+) -> Normalizer:
     """E[S] as simulated at ascending betas (n,), and beyond as it was, stretched so that it joins there."""
     means, low, high = rising(means), float(betas[0]), float(betas[-1])
     apart = (high - low) / len(betas) / 2  # nodes closer than that would make a step of noise
     below, above = rough.betas < low - apart, rough.betas > high + apart
+    below[0], above[-1] = rough.betas[0] < low, rough.betas[-1] > high  # the prior's ends stay
     most = max(float(rough.agreements[-1]), float(means[-1]))
     at_low, at_high = (float(rough.mean_agreements(x)) for x in (low, high))
     before = means[0] * np.clip(rough.agreements[below] / max(at_low, TINY), 0.0, 1.0)
@@ -173,5 +205,5 @@ def joined(rough: Normalizer, betas: Array, means: Array, errors: Array) -> Norm
         betas=np.concatenate([rough.betas[below], betas, rough.betas[above]]),
         agreements=np.maximum.accumulate(np.concatenate([before, means, after])),
         errors=np.concatenate([rough.errors[below], errors, rough.errors[above]]),
-        source=SOURCE,
+        source=source,
     )

@@ -27,7 +27,7 @@ N_SWEEPS = 300
 HIGHEST = 2.5  # times where order sets in: the largest beta of a prior
 SMALL = {2: (20, 60), 3: (7, 16)}  # sides of the lattices that stand for a kind that the table lacks
 LARGE = 1024  # pixels from which the table's bulk and surface are taken
-COMPACT = 2.5  # times the missing neighbors of a cube
+COMPACT = 1.3  # times the missing neighbors of a cube
 
 
 def critical_beta(n_classes: int) -> float:
@@ -176,9 +176,11 @@ def ordering_beta(lattice: Lattice, n_classes: int) -> float:
 
 def is_compact(lattice: Lattice) -> bool:
     """Whether hardly more neighbors are missing than at the faces of a square or cube of so many pixels."""
-    full = lattice.n_pixels * float(lattice.couplings.sum())
-    missing = 1 - 2 * lattice.n_pairs / full
-    return bool(missing <= COMPACT * lattice.n_pixels ** (-1 / lattice.ndim))
+    couplings, side = lattice.couplings, lattice.n_pixels ** (1 / lattice.ndim)
+    missing = 1 - 2 * lattice.n_pairs / (lattice.n_pixels * float(couplings.sum()))
+    steps = np.abs(np.array(lattice.offsets)).sum(axis=1)
+    of_cube = float((couplings * steps).sum() / couplings.sum()) / side
+    return bool(missing <= COMPACT * of_cube)
 
 
 def highest_beta(lattice: Lattice, n_classes: int) -> float:

@@ -17,6 +17,26 @@ Counts = NDArray[np.int64]
 
 N_COARSE, N_FINE = 17, 21  # betas at which it is computed, of each round; in between it is smooth
 TINY = 1e-300
+MAX_LEVELS = 256  # more are joined, neighbors each, which tells nearly as much
+
+
+def joined_levels(n_levels: int) -> NDArray[np.intp]:
+    """Which of at most 256 joined levels each level is in, (n_levels,)."""
+    joined: NDArray[np.intp] = np.arange(n_levels) * min(n_levels, MAX_LEVELS) // n_levels
+    return joined
+
+
+def join_shares(shares: Array, counts: Counts) -> Array:
+    """f_k of joined levels, (n, n_classes): means over their pixels of shares that sum to 1.
+
+    ``shares`` (n_levels, n_classes) and ``counts`` (n_levels,), of pixels, are those of all levels.
+    """
+    if len(shares) <= MAX_LEVELS:
+        return shares
+    own = shares / np.maximum(shares.sum(axis=1, keepdims=True), TINY) * np.maximum(counts, TINY)[:, None]
+    first = np.unique(joined_levels(len(shares)), return_index=True)[1]
+    joined: Array = np.add.reduceat(own, first, axis=0)
+    return joined
 
 
 class PseudoLikelihood:

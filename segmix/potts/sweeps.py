@@ -125,11 +125,17 @@ class Sweeps:
         """S(z), the sum of the couplings of neighbor pairs of one class."""
         return float(agreements_of(labels, self.grid))
 
-    def count_states(self, labels: Planes, states: States) -> NDArray[np.int64]:
-        """How many pixels of each level have neighbors of each state, (n_levels, n_states)."""
-        counts = np.zeros((self.n_levels, len(states.agreements)), np.int64)
+    def count_states(
+        self, labels: Planes, states: States, joined: NDArray[np.intp] | None = None
+    ) -> NDArray[np.int64]:
+        """How many pixels of each level have neighbors of each state, (n_levels, n_states).
+
+        Levels of one number of ``joined`` (n_levels,), which ascends from 0, count together.
+        """
+        joined = np.arange(self.n_levels) if joined is None else joined
+        counts = np.zeros((int(joined[-1]) + 1, len(states.agreements)), np.int64)
         base = states.strides.dtype.type(states.base)
-        count_states(labels, self.codes, self.grid, base, states.strides, states.state_of, counts)
+        count_states(labels, self.codes, self.grid, base, states.strides, states.state_of, joined, counts)
         return counts
 
     def count(self, labels: Planes) -> NDArray[np.int64]:
