@@ -556,7 +556,7 @@ def test_spacing_reaches_the_lattice(here: Path) -> None:
 
 
 def test_doublings_have_a_limit(noisy: Path) -> None:
-    hard = [*SPATIAL, "--draws", "8", "--tune", "0", "--weights", "equal"]
+    hard = [*SPATIAL, "--draws", "8", "--tune", "0", "--weights", "equal", "--beta", "0.9"]
     for doublings in (0, 2):
         assert run([*hard, "-o", str(doublings), "--doublings", str(doublings)]) == 0
         found = Posterior.load(f"{doublings}/noisy/posterior.nc")
@@ -625,8 +625,9 @@ def test_the_bar_is_on_a_terminal_only(noisy: Path, terminal: bool) -> None:
     reading, writing = os.openpty() if terminal else os.pipe()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     arguments = [argument for argument in SPATIAL if argument != "-q"]
+    arguments += ["--weights", "equal", "--beta", "0.9", "--draws", "8000", "--exactly", "-o", "out"]
     with subprocess.Popen(
-        command_line(*arguments, "--weights", "equal", "--draws", "4000", "--exactly", "-o", "out"),
+        command_line(*arguments),
         stdout=subprocess.PIPE, stderr=writing, env=environment,
     ) as process:  # fmt: skip
         os.close(writing)
