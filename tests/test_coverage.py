@@ -73,7 +73,7 @@ def simulate(
     return Outcome(*map(np.array, zip(*rows, strict=True)))
 
 
-@pytest.mark.parametrize("n_levels", [4, 16, 256])
+@pytest.mark.parametrize("n_levels", [pytest.param(4, marks=pytest.mark.slow), 16, 256])
 def test_intervals_hold_the_truth_at_the_nominal_rate(n_levels: int) -> None:
     step = 256.0 / n_levels
     outcome = simulate(APART, step, step, N)
