@@ -76,7 +76,9 @@ class LocalSearch:
         assert problem.normalizer is not None
         self.chains = chains
         self.simulate = Simulation(problem.sweeps, seed=seed)
-        self.rough = _as_far_as(highest_beta(problem.sweeps.lattice, problem.n_classes), problem.normalizer)
+        lattice, self.rough = problem.sweeps.lattice, problem.normalizer
+        if not is_compact(lattice):  # where order sets in later, and the prior of beta reaches further
+            self.rough = _as_far_as(highest_beta(lattice, problem.n_classes), self.rough)
         self.known = np.zeros((3, 0))  # betas, E[S] and errors, simulated so far
         self.window: tuple[float, float] | None = None  # its middle and half width, also beyond the prior
 
