@@ -183,11 +183,8 @@ def _found(found: Any, probabilities: ArrayLike | None, *, mask: bool, max_pixel
 
 def _truth(truth: Any, ignore: Ignore, max_pixels: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """The true classes, and which pixels have one."""
-    if not (
-        isinstance(ignore, str | None) or (isinstance(ignore, Integral) and not isinstance(ignore, bool))
-    ):
-        raise OptionError(f'ignore must be "auto", None or a whole number, got {ignore!r}; give one')
-    if isinstance(ignore, str) and ignore != "auto":
+    is_known = ignore == "auto" if isinstance(ignore, str) else isinstance(ignore, Integral | None)
+    if not is_known or isinstance(ignore, bool):
         raise OptionError(f'ignore must be "auto", None or a whole number, got {ignore!r}; give one')
     if isinstance(truth, str | os.PathLike):
         stored = read_labels(truth, max_pixels=max_pixels)

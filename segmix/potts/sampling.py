@@ -18,7 +18,7 @@ from .anchors import AnchorSearch
 from .beginning import find_beginning
 from .chains import FieldChain, Problem, pose
 from .fields import Fields
-from .local import is_rough, settle
+from .local import SOURCE, is_rough, settle
 from .options import PottsOptions
 from .running import FieldChains, run_field
 from .telling import Told, run_told
@@ -115,15 +115,13 @@ def _tune(
 ) -> Steps | None:
     """Steps to be thrown away, every thin-th; ``watch`` hears of no draws meanwhile, but of their tune."""
     tune, problem = TUNE if plan.tune is None else plan.tune, chains.problem
+    told, pieces = _searching(plan, watch), list[Steps]()
     if _infers_weights(problem, chains.options):
-        told = _searching(plan, watch)
-        searched = search_weights(chains, tune, seed=plan.seed, told=told)
-        rough = _is_roughly_known(chains.problem)
-        more = settle(chains, tune, seed=plan.seed, told=told) if rough else []
-        return join([searched, *more]).thin(plan.thin)
-    if _is_roughly_known(problem):
-        told = _searching(plan, watch)
-        return join(settle(chains, tune, seed=plan.seed, told=told)).thin(plan.thin)
+        pieces.append(search_weights(chains, tune, seed=plan.seed, told=told))
+    if _is_roughly_known(chains.problem):
+        pieces += settle(chains, tune, seed=plan.seed, told=told)
+    if pieces:
+        return join(pieces).thin(plan.thin)
     if not tune:
         return None
 
@@ -193,7 +191,7 @@ def _describe(problem: Problem, options: PottsOptions) -> tuple[str, ...]:
     fixed = "" if problem.beta is None else f"beta is fixed at {problem.beta:g}, {where}"
     if problem.external is not None:
         subject = "weights" if fixed else "beta and weights"
-        means = f"{subject} by their normalizing constant (fields simulated on this lattice)"
+        means = f"{subject} by their normalizing constant ({SOURCE})"
         return (fixed, means) if fixed else (f"{means}, {where}",)
     if problem.normalizer is None:
         return (fixed, *equal)
